@@ -1,0 +1,1 @@
+"""Calsync: real-time two-way calendar sync for applications on Supabase."""
