@@ -140,7 +140,7 @@ declare
   reasons text[];
 begin
   if tg_op = 'INSERT' then
-    select array_agg(e.user_id), array_agg(e.id), array_agg(t.calendar_id), array_agg('created')
+    select array_agg(e.user_id), array_agg(e.id), array_agg(t.calendar_id), array_agg('created'::text)
     into users, events, targets, reasons
     from new_rows e
     cross join lateral private.event_targets(e.user_id, e.calendar_id) as t (calendar_id)
@@ -160,7 +160,7 @@ begin
     ) as t
     where t.calendar_id is distinct from origin;
   else
-    select array_agg(e.user_id), array_agg(e.id), array_agg(m.calendar_id), array_agg('deleted')
+    select array_agg(e.user_id), array_agg(e.id), array_agg(m.calendar_id), array_agg('deleted'::text)
     into users, events, targets, reasons
     from old_rows e
     join public.event_mappings m on m.event_id = e.id and m.status <> 'deleted'

@@ -22,7 +22,8 @@ begin
   end if;
   update private.watch_channels w
   set last_message_at = now(),
-      last_message_number = greatest(w.last_message_number, p_message_number)
+      last_message_number = greatest(w.last_message_number, p_message_number),
+      resource_id = coalesce(w.resource_id, p_resource_id)
   where w.id = channel.id;
   perform private.enqueue_pull(channel.calendar_id, 'webhook');
   return 'recorded';

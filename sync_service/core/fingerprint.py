@@ -1,0 +1,128 @@
+"""When two events are equal: a canonical form that survives what providers do to an event.
+
+Providers rewrite offsets, drop defaults, trim white space and reorder lists (Calendar API guide,
+'Events'; RFC 5545 §3.3.10 gives RRULE parts no order), so equality is asked of this form alone, and
+only of the units that a provider can hold.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from sync_service.core.event import Attendee, Content, Reminders
+
+Canonical = dict[str, Any]
+
+
+def canonical(content: Content, units: frozenset[str]) -> Canonical:
+    """Return the comparable value of each of *units*; plain JSON."""
+    return {unit: _FORMS[unit](content) for unit in sorted(units)}
+
+
+def fingerprint(content: Content, units: frozenset[str]) -> str:
+    """Return a short hash of the canonical form: equal content, equal hash, on every machine."""
+    encoded = msgspec.json.encode(canonical(content, units), order="deterministic")
+    return hashlib.sha256(encoded).hexdigest()[:32]
+
+
+def changed_units(before: Content, after: Content, units: frozenset[str]) -> frozenset[str]:
+    """Return those of *units* in which the two differ."""
+    return frozenset(unit for unit in units if _FORMS[unit](before) != _FORMS[unit](after))
+
+
+def span(content: Content) -> tuple[datetime, datetime]:
+    """Return start and end to the whole second, the end after the start.
+
+    No provider takes an event without length, though some hold them: a timed one becomes a minute
+    long, an all-day one a day.
+    """
+    start = content.start.astimezone(UTC).replace(microsecond=0)
+    end = content.end.astimezone(UTC).replace(microsecond=0)
+    if end <= start:
+        end = start + (timedelta(days=1) if content.all_day else timedelta(minutes=1))
+    return start, end
+
+
+def text(value: str | None) -> str:
+    """Return *value* with line ends as LF and the outer white space gone; nothing is ''."""
+    return (value or "").replace("\r\n", "\n").replace("\r", "\n").strip()
+
+
+def recurrence_line(line: str) -> str:
+    """Return a recurrence line with its parts in a fixed order and upper case."""
+    name, _, value = line.strip().partition(":")
+    head, *parameters = name.upper().split(";")
+    if head in ("RRULE", "EXRULE"):
+        parts = sorted(part for part in value.upper().split(";") if part)
+        return f"{head}:{';'.join(parts)}"
+    # TZID keeps its case: zone names have one (RFC 5545 §3.2.19).
+    given = [part for part in name.split(";")[1:] if part] if parameters else []
+    return f"{';'.join([head, *sorted(given)])}:{','.join(sorted(value.split(',')))}"
+
+
+def _time(content: Content) -> Any:
+    start, end = span(content)
+    if content.all_day:
+        return {"start": start.date().isoformat(), "end": end.date().isoformat()}
+    return {
+        "start": start.isoformat(),
+        "end": end.isoformat(),
+        "zone": content.time_zone or "UTC",
+    }
+
+
+def _recurrence(content: Content) -> Any:
+    return sorted(recurrence_line(line) for line in content.recurrence or ())
+
+
+def _attendee(guest: Attendee) -> dict[str, Any]:
+    return {
+        "email": guest.email.strip().casefold(),
+        "response": guest.response,
+        "optional": guest.optional,
+    }
+
+
+def _attendees(content: Content) -> Any:
+    return sorted(
+        (_attendee(guest) for guest in content.attendees), key=lambda guest: guest["email"]
+    )
+
+
+def _reminders(content: Content) -> Any:
+    reminders = content.reminders or Reminders()
+    if reminders.use_default:
+        return "default"
+    return sorted([reminder.method, reminder.minutes] for reminder in reminders.overrides)
+
+
+def _attachments(content: Content) -> Any:
+    return sorted(str(attachment.get("url", "")) for attachment in content.attachments)
+
+
+def _conference(content: Content) -> Any:
+    return str((content.conference or {}).get("url") or "")
+
+
+_FORMS: dict[str, Callable[[Content], Any]] = {
+    "title": lambda content: text(content.title),
+    "description": lambda content: text(content.description),
+    "location": lambda content: text(content.location),
+    "notes": lambda content: text(content.notes),
+    "time": _time,
+    "recurrence": _recurrence,
+    "status": lambda content: content.status,
+    "visibility": lambda content: content.visibility,
+    "transparency": lambda content: content.transparency,
+    "attendees": _attendees,
+    "reminders": _reminders,
+    "attachments": _attachments,
+    "conference": _conference,
+    "color": lambda content: content.color or "",
+    "metadata": lambda content: content.metadata,
+}

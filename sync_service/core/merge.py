@@ -1,0 +1,106 @@
+"""Three versions become one: the base on which both sides agreed, ours now, theirs now.
+
+A unit that only one side changed is taken from that side. A unit that both changed alike is no
+conflict. Guests merge by address and metadata by key, so two people adding different guests both
+succeed. Only a unit that went two ways is a conflict; *prefer* says who wins it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+
+import msgspec
+
+from sync_service.core.event import Attendee, Content, take_units
+from sync_service.core.fingerprint import canonical, changed_units
+
+Winner = Literal["local", "remote"]
+V = TypeVar("V")
+
+
+@dataclass(frozen=True)
+class Merged:
+    """The merged *content*; *conflicts* names the units that went two ways."""
+
+    content: Content
+    conflicts: frozenset[str]
+
+
+def merge(
+    base: Content | None,
+    local: Content,
+    remote: Content,
+    units: frozenset[str],
+    *,
+    prefer: Winner,
+) -> Merged:
+    """Merge what changed since *base* on both sides, looking at *units* only.
+
+    The other units stay as they are locally. Without a base (two events meet for the first time)
+    an empty value gives way to a filled one, and all else that differs is a conflict.
+    """
+    agreed = base or Content(start=local.start, end=local.end)
+    ours = changed_units(agreed, local, units)
+    theirs = changed_units(agreed, remote, units)
+    if base is None and changed_units(local, remote, frozenset({"time"})):
+        ours, theirs = ours | {"time"}, theirs | {"time"}
+    both = ours & theirs & changed_units(local, remote, units)
+
+    content = take_units(local, remote, theirs - ours)
+    conflicts: set[str] = set()
+    for unit in sorted(both):
+        content, clash = _merge_unit(unit, agreed, local, remote, content, prefer)
+        if clash:
+            conflicts.add(unit)
+    return Merged(content, frozenset(conflicts & units))
+
+
+def _merge_unit(
+    unit: str, base: Content, local: Content, remote: Content, into: Content, prefer: Winner
+) -> tuple[Content, bool]:
+    if unit == "attendees":
+        guests, clash = _merge_keyed(
+            _by_address(base), _by_address(local), _by_address(remote), prefer
+        )
+        return msgspec.structs.replace(into, attendees=tuple(guests.values())), clash
+    if unit == "metadata":
+        metadata, clash = _merge_keyed(base.metadata, local.metadata, remote.metadata, prefer)
+        return msgspec.structs.replace(into, metadata=metadata), clash
+    winner = local if prefer == "local" else remote
+    return take_units(into, winner, frozenset({unit})), True
+
+
+def _merge_keyed(
+    base: Mapping[str, V], local: Mapping[str, V], remote: Mapping[str, V], prefer: Winner
+) -> tuple[dict[str, V], bool]:
+    merged: dict[str, V] = {}
+    clash = False
+    for key in [*local, *(key for key in remote if key not in local)]:
+        was, ours, theirs = base.get(key), local.get(key), remote.get(key)
+        if _same(was, theirs):
+            chosen = ours
+        elif _same(was, ours) or _same(ours, theirs):
+            chosen = theirs
+        else:
+            clash = True
+            chosen = ours if prefer == "local" else theirs
+        if chosen is not None:
+            merged[key] = chosen
+    return merged, clash
+
+
+def _same(one: Any, other: Any) -> bool:
+    if isinstance(one, Attendee) and isinstance(other, Attendee):
+        return (one.response, one.optional) == (other.response, other.optional)
+    return one == other
+
+
+def _by_address(content: Content) -> dict[str, Attendee]:
+    return {guest.email.strip().casefold(): guest for guest in content.attendees}
+
+
+def equal(one: Content, other: Content, units: frozenset[str]) -> bool:
+    """Say whether the two agree in all of *units*."""
+    return canonical(one, units) == canonical(other, units)
