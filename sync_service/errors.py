@@ -142,6 +142,20 @@ class ContainerGone(SyncError):
     scope: Scope = "calendar"
 
 
+class IdTaken(SyncError):
+    """The chosen id belongs to another remote event; another one is chosen."""
+
+    code = "id_taken"
+    disposition = Disposition.REPLAN
+
+
+class PushUnsupported(SyncError):
+    """This calendar cannot announce its changes; it is polled."""
+
+    code = "push_unsupported"
+    scope: Scope = "calendar"
+
+
 class ChangedMeanwhile(SyncError):
     """The remote copy changed since it was read; it is read again and merged."""
 
@@ -163,6 +177,12 @@ class ReauthRequired(SyncError):
     code = "reconnect_needed"
     disposition = Disposition.PAUSE
     scope: Scope = "connection"
+
+
+class MissingScope(ReauthRequired):
+    """The user did not grant everything that syncing needs; connect again and tick every box."""
+
+    code = "missing_scope"
 
 
 class Misconfigured(SyncError):

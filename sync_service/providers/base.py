@@ -1,0 +1,243 @@
+"""What the engine knows of a provider: a capability sheet, a few calls, a few kinds of failure.
+
+Every call may raise the errors of `sync_service.errors` and nothing else; providers translate HTTP
+answers at the wire. Ids, cursors, page tokens and etags are opaque strings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+from uuid import UUID
+
+from sync_service.core.event import Content
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What one connected calendar can do; engine code branches on these and on nothing else."""
+
+    units: frozenset[str]
+    """The parts of an event that it holds (`core.event.UNITS`)."""
+    conditional_writes: bool
+    """A write can be refused when the remote copy changed since it was read."""
+    chosen_ids: bool
+    """A create takes our id, so a repeated create is recognised."""
+    absence_is_deletion: bool
+    """What a complete listing leaves out no longer exists."""
+    push_channels: bool
+    """Changes can be announced to us."""
+
+
+@dataclass(frozen=True)
+class Mark:
+    """Our private note on a remote event: which event and mapping made it."""
+
+    event_id: UUID
+    mapping_id: UUID
+
+
+@dataclass(frozen=True)
+class RemoteEvent:
+    """A remote event as it stands, translated.
+
+    *modified_at* comes from the provider's clock. *read_only* gives the reason why nobody but the
+    provider may change it. *data* is the provider's own, kept beside the mapping and given back.
+    """
+
+    external_id: str
+    content: Content
+    etag: str | None = None
+    modified_at: datetime | None = None
+    ical_uid: str | None = None
+    html_link: str | None = None
+    mark: Mark | None = None
+    read_only: str | None = None
+    data: dict[str, Any] = field(default_factory=dict[str, Any])
+
+
+@dataclass(frozen=True)
+class RemovedEvent:
+    """A remote event that is no longer there."""
+
+    external_id: str
+
+
+Change = RemoteEvent | RemovedEvent
+
+
+@dataclass(frozen=True)
+class ChangePage:
+    """One page of a feed or of a full listing.
+
+    Either *next_page* is set (more follows) or *cursor* (where the next pull starts). *skipped*
+    counts items that the translator could not express, each with its reason in *skip_reasons*.
+    """
+
+    changes: Sequence[Change]
+    next_page: str | None
+    cursor: str | None
+    time_zone: str | None = None
+    access_role: str | None = None
+    skip_reasons: dict[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True)
+class RemoteCalendar:
+    """A calendar that an account shows. *unsyncable_reason* says why it cannot be synced."""
+
+    external_id: str
+    name: str
+    access_role: str
+    writable: bool
+    is_primary: bool = False
+    time_zone: str | None = None
+    color: str | None = None
+    unsyncable_reason: str | None = None
+
+
+@dataclass(frozen=True)
+class CalendarRef:
+    """The remote calendar that a call is about."""
+
+    external_id: str
+    access_role: str = "owner"
+
+
+@dataclass(frozen=True)
+class Channel:
+    """An open push subscription. *resource_id* is needed to stop it."""
+
+    resource_id: str
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Grant:
+    """What an account gave us: tokens, what they allow, and whose they are.
+
+    *account_id* is the provider's stable subject, never an address.
+    """
+
+    account_id: str
+    account_email: str | None
+    scopes: frozenset[str]
+    tokens: Tokens
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """An access token, the refresh token if one was given, and when the first one ends."""
+
+    access_token: str = field(repr=False)
+    refresh_token: str | None = field(default=None, repr=False)
+    expires_at: datetime | None = None
+
+
+class Account(Protocol):
+    """What a provider session needs from the engine: a token, and leave to call."""
+
+    async def access_token(self, *, rejected: str | None = None) -> str:
+        """Return a valid access token; *rejected* is one that the provider just refused."""
+        ...
+
+    async def admit(self, weight: int) -> None:
+        """Take *weight* calls from the account's budget; raises `Throttled` when it is spent."""
+        ...
+
+
+class Session(Protocol):
+    """Calls on behalf of one connected account."""
+
+    async def list_calendars(self) -> list[RemoteCalendar]:
+        """Return every calendar that the account shows."""
+        ...
+
+    async def changes(
+        self,
+        calendar: CalendarRef,
+        *,
+        cursor: str | None,
+        page: str | None,
+        since: datetime,
+    ) -> ChangePage:
+        """Return a page of what changed after *cursor*, or of everything from *since* on.
+
+        Raises `ResyncRequired` for a dead cursor or page.
+        """
+        ...
+
+    async def get(self, calendar: CalendarRef, external_id: str) -> RemoteEvent | None:
+        """Return the event as it is now; None when it is deleted or never was."""
+        ...
+
+    async def create(
+        self, calendar: CalendarRef, external_id: str, content: Content, mark: Mark
+    ) -> RemoteEvent:
+        """Make the event under our id; one that this mark made before is returned as it stands.
+
+        A tombstone of our own is revived. Raises `IdTaken` when the id belongs to something else.
+        """
+        ...
+
+    async def update(
+        self,
+        calendar: CalendarRef,
+        external_id: str,
+        *,
+        etag: str | None,
+        content: Content,
+        units: frozenset[str],
+    ) -> RemoteEvent:
+        """Send *units* of *content*; raises `ChangedMeanwhile` unless *etag* still stands."""
+        ...
+
+    async def delete(self, calendar: CalendarRef, external_id: str, etag: str | None) -> None:
+        """Delete the event; gone already is success. Raises `ChangedMeanwhile`."""
+        ...
+
+    async def open_channel(
+        self, calendar: CalendarRef, *, channel_id: str, secret: str, address: str, ttl_s: int
+    ) -> Channel:
+        """Subscribe *address* to changes. Raises `PushUnsupported` where the calendar has none."""
+        ...
+
+    async def close_channel(self, channel_id: str, resource_id: str) -> None:
+        """End a subscription; one that is unknown or over counts as ended."""
+        ...
+
+
+class Provider(Protocol):
+    """One provider: how to connect an account, and sessions on connected ones."""
+
+    name: str
+
+    def capabilities(self, access_role: str) -> Capabilities:
+        """Return what a calendar can do for somebody with *access_role*."""
+        ...
+
+    def new_external_id(self, mapping_id: UUID, attempt: int) -> str:
+        """Derive the id of a new remote event; *attempt* salts it when one was taken."""
+        ...
+
+    def authorization_url(self, *, state: str, code_challenge: str, login_hint: str | None) -> str:
+        """Return the consent page to send the user to."""
+        ...
+
+    async def exchange(self, *, code: str, code_verifier: str) -> Grant:
+        """Turn a code into a grant. Raises `MissingScope` when the user gave less than needed."""
+        ...
+
+    async def refresh(self, tokens: Tokens) -> Tokens:
+        """Return fresh tokens; raises `ReauthRequired` when the grant is dead."""
+        ...
+
+    async def revoke(self, tokens: Tokens) -> None:
+        """Give the grant back; an unknown one counts as given back."""
+        ...
+
+    def session(self, account: Account) -> Session:
+        """Return a session that calls on behalf of *account*."""
+        ...

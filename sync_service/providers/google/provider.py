@@ -1,0 +1,294 @@
+"""The `google` provider: its capability sheet and the calls of a session."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime
+from typing import Any, cast
+from uuid import UUID
+
+import httpx
+
+from sync_service.core.event import Content
+from sync_service.errors import ChangedMeanwhile, Gone, IdTaken, Unmappable
+from sync_service.providers.base import (
+    Account,
+    CalendarRef,
+    Capabilities,
+    Change,
+    ChangePage,
+    Channel,
+    Grant,
+    Mark,
+    RemoteCalendar,
+    RemoteEvent,
+    RemovedEvent,
+    Tokens,
+)
+from sync_service.providers.google import codec
+from sync_service.providers.google.client import Client, Resources
+from sync_service.providers.google.oauth import GoogleOAuth
+from sync_service.settings import Settings
+
+_WRITE_ROLES = ("writer", "owner")
+_ALPHABET = "0123456789abcdefghijklmnopqrstuv"
+"""base32hex, the only letters that Google takes in a chosen id (reference, 'Events: insert')."""
+_PAGE = 1000
+
+
+class GoogleProvider:
+    """Google Calendar, or an emulator of it where the settings point to one."""
+
+    name = "google"
+
+    def __init__(self, settings: Settings, http: httpx.AsyncClient) -> None:
+        self._http = http
+        self._oauth = GoogleOAuth(settings, http)
+        self._resources = Resources(settings.google_api_base_url)
+
+    def capabilities(self, access_role: str) -> Capabilities:
+        """Return what a calendar can do; the same for every role that may write."""
+        return Capabilities(
+            units=codec.UNITS,
+            conditional_writes=True,
+            chosen_ids=True,
+            absence_is_deletion=True,
+            push_channels=True,
+        )
+
+    def new_external_id(self, mapping_id: UUID, attempt: int) -> str:
+        """Derive 32 base32hex letters (160 bits) from the mapping's id."""
+        digest = hashlib.sha256(b"%s:%d" % (mapping_id.bytes, attempt)).digest()[:20]
+        number = int.from_bytes(digest, "big")
+        return "".join(_ALPHABET[number >> shift & 31] for shift in range(155, -1, -5))
+
+    def authorization_url(self, *, state: str, code_challenge: str, login_hint: str | None) -> str:
+        """Return Google's consent page."""
+        return self._oauth.authorization_url(
+            state=state, code_challenge=code_challenge, login_hint=login_hint
+        )
+
+    async def exchange(self, *, code: str, code_verifier: str) -> Grant:
+        """Turn a code into a grant."""
+        return await self._oauth.exchange(code=code, code_verifier=code_verifier)
+
+    async def refresh(self, tokens: Tokens) -> Tokens:
+        """Return fresh tokens."""
+        return await self._oauth.refresh(tokens)
+
+    async def revoke(self, tokens: Tokens) -> None:
+        """Give the grant back."""
+        await self._oauth.revoke(tokens)
+
+    def session(self, account: Account) -> GoogleSession:
+        """Return a session on behalf of *account*."""
+        return GoogleSession(self._resources, Client(self._http, account))
+
+
+class GoogleSession:
+    """Calls of one connected account. Every write says `sendUpdates=none`: nobody is mailed."""
+
+    def __init__(self, resources: Resources, client: Client) -> None:
+        self._api = resources
+        self._client = client
+
+    async def list_calendars(self) -> list[RemoteCalendar]:
+        """Return every calendar of the account's list, hidden ones included."""
+        calendars: list[RemoteCalendar] = []
+        page: str | None = None
+        while True:
+            parameters: dict[str, Any] = {"pageToken": page} if page else {}
+            request = self._api.calendar_list.list(maxResults=250, showHidden=True, **parameters)
+            answer = await self._client.send("calendars", request)
+            calendars += [_read_calendar(entry) for entry in _items(answer)]
+            page = answer.get("nextPageToken")
+            if not page:
+                return calendars
+
+    async def changes(
+        self, calendar: CalendarRef, *, cursor: str | None, page: str | None, since: datetime
+    ) -> ChangePage:
+        """Return one page; deltas bring deletions, full listings only what is alive."""
+        parameters: dict[str, Any] = {"singleEvents": False, "maxResults": _PAGE}
+        if cursor:
+            parameters["syncToken"] = cursor
+        else:
+            parameters["timeMin"] = since.astimezone(UTC).isoformat()
+        if page:
+            parameters["pageToken"] = page
+        request = self._api.events.list(calendarId=calendar.external_id, **parameters)
+        answer = await self._client.send("list", request)
+        zone = cast("str | None", answer.get("timeZone"))
+        changes: list[Change] = []
+        skipped: dict[str, str] = {}
+        for item in _items(answer):
+            if item.get("recurringEventId"):
+                skipped[str(item["id"])] = "occurrence_of_a_series"
+                continue
+            if item.get("status") == "cancelled":
+                changes.append(RemovedEvent(str(item["id"])))
+                continue
+            try:
+                changes.append(codec.read_event(item, zone))
+            except Unmappable as fault:
+                skipped[str(item["id"])] = fault.detail
+        return ChangePage(
+            changes=changes,
+            next_page=answer.get("nextPageToken"),
+            cursor=answer.get("nextSyncToken"),
+            time_zone=zone,
+            access_role=answer.get("accessRole"),
+            skip_reasons=skipped,
+        )
+
+    async def get(self, calendar: CalendarRef, external_id: str) -> RemoteEvent | None:
+        """Return the event, None when deleted. A 404 is believed only if the calendar answers."""
+        item = await self._read(calendar, external_id)
+        if item is None or item.get("status") == "cancelled":
+            return None
+        return codec.read_event(item, None)
+
+    async def create(
+        self, calendar: CalendarRef, external_id: str, content: Content, mark: Mark
+    ) -> RemoteEvent:
+        """Insert under the chosen id; 409 means that it exists: ours, ours deleted, or foreign."""
+        body = _without_nulls(
+            {
+                **codec.write_event(content, codec.UNITS),
+                **codec.write_mark(mark),
+                "id": external_id,
+            }
+        )
+        request = self._api.events.insert(
+            calendarId=calendar.external_id, body=cast("Any", body), sendUpdates="none"
+        )
+        try:
+            return codec.read_event(await self._client.send("insert", request), None)
+        except ChangedMeanwhile as fault:
+            if fault.code != "duplicate":
+                raise
+        item = await self._read(calendar, external_id)
+        if item is None:
+            raise IdTaken
+        if item.get("status") != "cancelled":
+            if codec.read_mark(item) != mark:
+                raise IdTaken
+            return codec.read_event(item, None)
+        return await self._revive(calendar, external_id, body, str(item.get("etag", "")) or None)
+
+    async def update(
+        self,
+        calendar: CalendarRef,
+        external_id: str,
+        *,
+        etag: str | None,
+        content: Content,
+        units: frozenset[str],
+    ) -> RemoteEvent:
+        """Patch *units* on the condition that *etag* still stands."""
+        request = self._api.events.patch(
+            calendarId=calendar.external_id,
+            eventId=external_id,
+            body=cast("Any", codec.write_event(content, units)),
+            sendUpdates="none",
+        )
+        return codec.read_event(await self._client.send("update", request, if_match=etag), None)
+
+    async def delete(self, calendar: CalendarRef, external_id: str, etag: str | None) -> None:
+        """Delete; 404 and 410 say that it is gone already."""
+        request = self._api.events.delete(
+            calendarId=calendar.external_id, eventId=external_id, sendUpdates="none"
+        )
+        try:
+            await self._client.send("delete", request, if_match=etag)
+        except Gone:
+            return
+
+    async def open_channel(
+        self, calendar: CalendarRef, *, channel_id: str, secret: str, address: str, ttl_s: int
+    ) -> Channel:
+        """Watch the calendar's events."""
+        request = self._api.events.watch(
+            calendarId=calendar.external_id,
+            body=cast(
+                "Any",
+                {
+                    "id": channel_id,
+                    "type": "web_hook",
+                    "address": address,
+                    "token": secret,
+                    "params": {"ttl": str(ttl_s)},
+                },
+            ),
+        )
+        answer = await self._client.send("watch", request)
+        expires_ms = answer.get("expiration")
+        return Channel(
+            resource_id=str(answer["resourceId"]),
+            expires_at=datetime.fromtimestamp(int(expires_ms) / 1000, UTC) if expires_ms else None,
+        )
+
+    async def close_channel(self, channel_id: str, resource_id: str) -> None:
+        """Stop a channel; 404 says that it is over."""
+        request = self._api.channels.stop(
+            body=cast("Any", {"id": channel_id, "resourceId": resource_id})
+        )
+        try:
+            await self._client.send("stop", request)
+        except Gone:
+            return
+
+    async def _read(self, calendar: CalendarRef, external_id: str) -> dict[str, Any] | None:
+        request = self._api.events.get(calendarId=calendar.external_id, eventId=external_id)
+        try:
+            return await self._client.send("get", request)
+        except Gone:
+            # An event that never was and a calendar we may no longer see give the same 404.
+            await self._client.send(
+                "calendar", self._api.calendar_list.get(calendarId=calendar.external_id)
+            )
+            return None
+
+    async def _revive(
+        self, calendar: CalendarRef, external_id: str, body: dict[str, Any], etag: str | None
+    ) -> RemoteEvent:
+        request = self._api.events.update(
+            calendarId=calendar.external_id,
+            eventId=external_id,
+            body=cast("Any", {**body, "status": body.get("status", "confirmed")}),
+            sendUpdates="none",
+        )
+        try:
+            return codec.read_event(await self._client.send("update", request, if_match=etag), None)
+        except Gone as fault:
+            raise IdTaken from fault
+
+
+def _items(answer: dict[str, Any]) -> list[dict[str, Any]]:
+    return cast("list[dict[str, Any]]", answer.get("items") or [])
+
+
+def _read_calendar(entry: dict[str, Any]) -> RemoteCalendar:
+    role = str(entry.get("accessRole", "reader"))
+    external_id = str(entry["id"])
+    reason = None
+    if role == "freeBusyReader":
+        reason = "Only free/busy times are shared with this account."
+    return RemoteCalendar(
+        external_id=external_id,
+        name=str(entry.get("summaryOverride") or entry.get("summary") or external_id),
+        access_role=role,
+        writable=role in _WRITE_ROLES,
+        is_primary=bool(entry.get("primary", False)),
+        time_zone=entry.get("timeZone"),
+        color=entry.get("backgroundColor"),
+        unsyncable_reason=reason,
+    )
+
+
+def _without_nulls(body: dict[str, Any]) -> dict[str, Any]:
+    return {
+        key: _without_nulls(cast("dict[str, Any]", value)) if isinstance(value, dict) else value
+        for key, value in body.items()
+        if value is not None
+    }
