@@ -1,0 +1,1 @@
+"""The machine's own door to Postgres: named statements in `sql/`, functions that run them."""

@@ -1,0 +1,168 @@
+"""The application's events as the machine reads and writes them, many at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, cast
+from uuid import UUID
+
+import asyncpg
+import msgspec
+
+from sync_service.core.event import Content
+from sync_service.store.pool import Connection, Pool
+from sync_service.store.statements import load
+
+_SQL = load("events")
+
+
+@dataclass(frozen=True)
+class EventRow:
+    """A row of `calendar_events`: what it says and what the machine needs to know about it."""
+
+    id: UUID
+    user_id: UUID
+    calendar_id: UUID | None
+    content: Content
+    version: int
+    updated_at: datetime
+    deleted_at: datetime | None
+
+    @property
+    def live(self) -> bool:
+        """Whether the event exists for its user: not deleted, not called off."""
+        return self.deleted_at is None and self.content.status != "cancelled"
+
+
+@dataclass(frozen=True)
+class NewEvent:
+    """An event to insert; *calendar_id* becomes its home."""
+
+    id: UUID
+    user_id: UUID
+    calendar_id: UUID | None
+    content: Content
+
+
+def read_row(row: asyncpg.Record) -> EventRow:
+    """Build an `EventRow` from a record of `select * from calendar_events`."""
+    return EventRow(
+        id=row["id"],
+        user_id=row["user_id"],
+        calendar_id=row["calendar_id"],
+        content=_content(row),
+        version=row["version"],
+        updated_at=row["updated_at"],
+        deleted_at=row["deleted_at"],
+    )
+
+
+async def lock(connection: Connection, ids: Iterable[UUID]) -> dict[UUID, EventRow]:
+    """Lock the events *ids* until the transaction ends; answers those that exist."""
+    rows = await connection.fetch(_SQL["read_for_update"], list(ids))
+    return {row["id"]: read_row(row) for row in rows}
+
+
+async def read(connection: Connection | Pool, event_id: UUID) -> EventRow | None:
+    """Return the event, None when there is no such row."""
+    row = await connection.fetchrow(_SQL["read"], event_id)
+    return read_row(row) if row else None
+
+
+async def insert(connection: Connection, events: Sequence[NewEvent]) -> dict[UUID, int]:
+    """Insert *events*; answers their versions."""
+    rows = [
+        {
+            "id": event.id,
+            "user_id": event.user_id,
+            "calendar_id": event.calendar_id,
+            **_columns(event.content),
+        }
+        for event in events
+    ]
+    return await _versions(connection, "insert", rows)
+
+
+async def update(connection: Connection, contents: Mapping[UUID, Content]) -> dict[UUID, int]:
+    """Set the whole content of each event; answers their versions."""
+    rows = [{"id": event_id, **_columns(content)} for event_id, content in contents.items()]
+    return await _versions(connection, "update", rows)
+
+
+async def delete(connection: Connection, ids: Sequence[UUID]) -> dict[UUID, int]:
+    """Mark events as deleted; answers the versions of those that were not yet."""
+    if not ids:
+        return {}
+    rows = await connection.fetch(_SQL["delete"], ids)
+    return {row["id"]: row["version"] for row in rows}
+
+
+async def owned(connection: Connection, user_id: UUID, ids: Sequence[UUID]) -> set[UUID]:
+    """Return those of *ids* that are events of *user_id*."""
+    rows = await connection.fetch(_SQL["owned"], user_id, ids) if ids else []
+    return {row["id"] for row in rows}
+
+
+async def enqueue_missing(
+    connection: Connection, calendar_id: UUID, user_id: UUID, since: datetime
+) -> int:
+    """Queue what the calendar should hold, from *since* on, and does not; answers how many."""
+    return int(await connection.fetchval(_SQL["enqueue_missing"], calendar_id, user_id, since) or 0)
+
+
+async def announce(connection: Connection, user_id: UUID, ids: Sequence[UUID]) -> None:
+    """Wake those who wait for news of *ids*, once the transaction commits."""
+    if ids:
+        await connection.execute(_SQL["announce"], user_id, ids)
+
+
+async def purge_tombstones(pool: Pool, older_than_days: int) -> str:
+    """Remove events that were deleted longer than *older_than_days* ago."""
+    return await pool.execute(_SQL["purge_tombstones"], older_than_days)
+
+
+async def _versions(
+    connection: Connection, statement: str, rows: list[dict[str, Any]]
+) -> dict[UUID, int]:
+    if not rows:
+        return {}
+    written = await connection.fetch(_SQL[statement], msgspec.to_builtins(rows))
+    return {row["id"]: row["version"] for row in written}
+
+
+def _content(row: asyncpg.Record) -> Content:
+    fields = {
+        "title": row["title"],
+        "description": row["description"],
+        "location": row["location"],
+        "notes": row["notes"],
+        "start": row["start_time"],
+        "end": row["end_time"],
+        "all_day": row["all_day"],
+        "time_zone": row["time_zone"],
+        "recurrence": row["recurrence"],
+        "status": row["status"],
+        "visibility": row["visibility"],
+        "transparency": row["transparency"],
+        "attendees": _known(row["attendees"]),
+        "reminders": row["reminders"],
+        "attachments": _known(row["attachments"]),
+        "conference": row["conference"],
+        "color": row["color"],
+        "metadata": row["metadata"],
+    }
+    return msgspec.convert(fields, Content, strict=False)
+
+
+def _known(values: list[Any]) -> list[dict[str, Any]]:
+    """Return the objects of a list that users write freely; anything else in it means nothing."""
+    return [cast("dict[str, Any]", value) for value in values if isinstance(value, dict)]
+
+
+def _columns(content: Content) -> dict[str, Any]:
+    columns = {name: getattr(content, name) for name in content.__struct_fields__}
+    columns["start_time"] = columns.pop("start")
+    columns["end_time"] = columns.pop("end")
+    return columns

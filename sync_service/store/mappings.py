@@ -1,0 +1,181 @@
+"""Mappings: which remote event an event is, and the base on which both sides last agreed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import msgspec
+
+from sync_service.core.event import Content, from_json
+from sync_service.errors import SyncError
+from sync_service.store.pool import Connection, Pool
+from sync_service.store.statements import load
+
+_SQL = load("mappings")
+
+
+@dataclass(frozen=True)
+class Mapping:
+    """A row of `event_mappings`. Without an *etag* the remote copy is read before it is written."""
+
+    id: UUID
+    user_id: UUID
+    event_id: UUID
+    calendar_id: UUID
+    external_id: str
+    etag: str | None
+    base: Content | None
+    event_version: int | None
+    status: str
+    read_only: str | None
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """What a mapping records once both sides were compared: the base is what the remote holds."""
+
+    id: UUID
+    user_id: UUID
+    event_id: UUID
+    calendar_id: UUID
+    external_id: str
+    ical_uid: str | None
+    html_link: str | None
+    etag: str | None
+    external_updated_at: datetime | None
+    base: dict[str, Any] | None
+    fingerprint: str | None
+    event_version: int | None
+    sync_source: str
+    status: str
+    seen_pass: UUID | None = None
+    provider_data: dict[str, Any] = field(default_factory=dict[str, Any])
+
+
+def read_row(row: asyncpg.Record) -> Mapping:
+    """Build a `Mapping` from a record of `select * from event_mappings`."""
+    return Mapping(
+        id=row["id"],
+        user_id=row["user_id"],
+        event_id=row["event_id"],
+        calendar_id=row["calendar_id"],
+        external_id=row["external_id"],
+        etag=row["etag"],
+        base=from_json(row["base"]) if row["base"] is not None else None,
+        event_version=row["event_version"],
+        status=row["status"],
+        read_only=row["provider_data"].get("read_only"),
+    )
+
+
+async def find(
+    connection: Connection, calendar_id: UUID, external_ids: Sequence[str]
+) -> list[tuple[UUID, UUID]]:
+    """Return (mapping id, event id) of the remote ids that are mapped."""
+    rows = await connection.fetch(_SQL["find"], calendar_id, external_ids)
+    return [(row["id"], row["event_id"]) for row in rows]
+
+
+async def lock(connection: Connection, ids: Iterable[UUID]) -> list[Mapping]:
+    """Lock mappings until the transaction ends; lock their events first."""
+    return [read_row(row) for row in await connection.fetch(_SQL["read_for_update"], list(ids))]
+
+
+async def read_pair(
+    connection: Connection | Pool, event_id: UUID, calendar_id: UUID
+) -> Mapping | None:
+    """Return the mapping of an event in a calendar."""
+    row = await connection.fetchrow(_SQL["read_pair"], event_id, calendar_id)
+    return read_row(row) if row else None
+
+
+async def taken_events(
+    connection: Connection, calendar_id: UUID, event_ids: Sequence[UUID]
+) -> set[UUID]:
+    """Return those of *event_ids* that have a mapping in the calendar."""
+    rows = await connection.fetch(_SQL["taken_events"], calendar_id, event_ids)
+    return {row["event_id"] for row in rows}
+
+
+async def in_flight(
+    connection: Connection, calendar_id: UUID, event_ids: Sequence[UUID]
+) -> set[UUID]:
+    """Return those of *event_ids* that are being pushed to the calendar at this moment."""
+    rows = await connection.fetch(_SQL["in_flight"], calendar_id, event_ids)
+    return {row["event_id"] for row in rows}
+
+
+async def reserve(
+    pool: Pool,
+    *,
+    mapping_id: UUID,
+    user_id: UUID,
+    event_id: UUID,
+    calendar_id: UUID,
+    external_id: str,
+) -> Mapping:
+    """Put the remote id of a coming create on record; answers the row that stands."""
+    row = await pool.fetchrow(
+        _SQL["reserve"], mapping_id, user_id, event_id, calendar_id, external_id
+    )
+    assert row is not None  # noqa: S101  # insert … on conflict do update always returns
+    return read_row(row)
+
+
+async def rename(pool: Pool, mapping_id: UUID, external_id: str) -> None:
+    """Choose another remote id, because the one on record is taken."""
+    await pool.execute(_SQL["rename"], mapping_id, external_id)
+
+
+async def agree(connection: Connection, agreements: Sequence[Agreement]) -> None:
+    """Record what both sides were found to hold."""
+    if agreements:
+        rows = [asdict(agreement) for agreement in agreements]
+        await connection.execute(_SQL["upsert"], msgspec.to_builtins(rows))
+
+
+async def look_again(connection: Connection, ids: Sequence[UUID]) -> None:
+    """Make the next push of these mappings read the remote copy first."""
+    if ids:
+        await connection.execute(_SQL["look_again"], ids)
+
+
+async def mark_seen(connection: Connection, ids: Sequence[UUID], pass_id: UUID) -> None:
+    """Note that the full listing *pass_id* contained these."""
+    if ids:
+        await connection.execute(_SQL["mark_seen"], ids, pass_id)
+
+
+async def settle_deleted(connection: Connection, ids: Sequence[UUID]) -> None:
+    """Keep the mappings as tombstones: the event is gone on both sides."""
+    if ids:
+        await connection.execute(_SQL["settle_deleted"], ids)
+
+
+async def settle_version(connection: Connection, mapping_id: UUID, version: int) -> None:
+    """Record that version *version* of the event says what the remote copy says."""
+    await connection.execute(_SQL["settle_version"], mapping_id, version)
+
+
+async def note_failure(
+    connection: Connection, event_id: UUID, calendar_id: UUID, error: SyncError
+) -> None:
+    """Show *error* on the event's sync state."""
+    await connection.execute(_SQL["note_failure"], event_id, calendar_id, error.as_json())
+
+
+async def unseen(
+    connection: Connection, calendar_id: UUID, pass_id: UUID, started_at: datetime, since: datetime
+) -> list[asyncpg.Record]:
+    """Return (id, event_id, user_id) of what a complete listing should have held and did not."""
+    return await connection.fetch(_SQL["unseen"], calendar_id, pass_id, started_at, since)
+
+
+async def count_live(connection: Connection, calendar_id: UUID) -> int:
+    """Return how many events the calendar is known to hold."""
+    return int(await connection.fetchval(_SQL["count_live"], calendar_id) or 0)

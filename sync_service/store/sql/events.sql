@@ -1,0 +1,65 @@
+-- name: read_for_update
+-- Lock events in id order, so that two pages never wait for each other in a circle.
+select * from public.calendar_events where id = any($1::uuid[]) order by id for update
+
+-- name: read
+select * from public.calendar_events where id = $1
+
+-- name: insert
+insert into public.calendar_events (id, user_id, calendar_id, title, description, location, notes,
+  start_time, end_time, all_day, time_zone, recurrence, status, visibility, transparency, attendees,
+  reminders, attachments, conference, color, metadata)
+select r.id, r.user_id, r.calendar_id, r.title, r.description, r.location, r.notes, r.start_time,
+  r.end_time, r.all_day, r.time_zone, r.recurrence, r.status, r.visibility, r.transparency,
+  r.attendees, r.reminders, r.attachments, r.conference, r.color, r.metadata
+from jsonb_to_recordset($1::jsonb) as r (id uuid, user_id uuid, calendar_id uuid, title text,
+  description text, location text, notes text, start_time timestamptz, end_time timestamptz,
+  all_day boolean, time_zone text, recurrence text[], status text, visibility text,
+  transparency text, attendees jsonb, reminders jsonb, attachments jsonb, conference jsonb,
+  color text, metadata jsonb)
+returning id, version
+
+-- name: update
+-- Write whole contents; a deleted event that is written comes back.
+update public.calendar_events e
+set title = r.title, description = r.description, location = r.location, notes = r.notes,
+  start_time = r.start_time, end_time = r.end_time, all_day = r.all_day, time_zone = r.time_zone,
+  recurrence = r.recurrence, status = r.status, visibility = r.visibility,
+  transparency = r.transparency, attendees = r.attendees, reminders = r.reminders,
+  attachments = r.attachments, conference = r.conference, color = r.color, metadata = r.metadata,
+  deleted_at = null
+from jsonb_to_recordset($1::jsonb) as r (id uuid, title text, description text, location text,
+  notes text, start_time timestamptz, end_time timestamptz, all_day boolean, time_zone text,
+  recurrence text[], status text, visibility text, transparency text, attendees jsonb,
+  reminders jsonb, attachments jsonb, conference jsonb, color text, metadata jsonb)
+where e.id = r.id
+returning e.id, e.version
+
+-- name: delete
+update public.calendar_events set deleted_at = now()
+where id = any($1::uuid[]) and deleted_at is null
+returning id, version
+
+-- name: owned
+-- Which of these ids are events of this user (for adopting by our private mark).
+select id from public.calendar_events where user_id = $1 and id = any($2::uuid[])
+
+-- name: enqueue_missing
+-- Push what a calendar should hold and does not: after its first listing, or new settings.
+select private.enqueue_pushes(array_agg(e.user_id), array_agg(e.id), array_agg($1::uuid),
+  array_agg('adopted'::text))
+from public.calendar_events e
+left join public.event_mappings m on m.event_id = e.id and m.calendar_id = $1
+where e.user_id = $2 and e.deleted_at is null and (e.end_time > $3 or e.recurrence is not null)
+  and $1 in (select t from private.event_targets(e.user_id, e.calendar_id) as t)
+  and (m.id is null or m.status in ('pending', 'deleted'))
+having count(*) > 0
+
+-- name: announce
+-- Tell whoever waits for these events (the HTTP API's Prefer: wait, the live stream).
+select pg_notify('calsync_events', json_build_object('user_id', $1::uuid, 'event_id', e)::text)
+from unnest($2::uuid[]) as e
+
+-- name: purge_tombstones
+delete from public.calendar_events e
+where e.deleted_at < now() - make_interval(days => $1)

@@ -1,0 +1,90 @@
+-- name: find
+select id, event_id from public.event_mappings
+where calendar_id = $1 and external_id = any($2::text[])
+
+-- name: read_for_update
+select * from public.event_mappings where id = any($1::uuid[]) order by id for update
+
+-- name: read_pair
+select * from public.event_mappings where event_id = $1 and calendar_id = $2
+
+-- name: taken_events
+-- Which of these events have a mapping in the calendar already.
+select event_id from public.event_mappings where calendar_id = $1 and event_id = any($2::uuid[])
+
+-- name: in_flight
+-- Which of these events a worker is pushing to the calendar right now.
+select event_id from public.sync_queue
+where kind = 'push' and status = 'processing' and lease_until > now()
+  and calendar_id = $1 and event_id = any($2::uuid[])
+
+-- name: reserve
+-- Before the first call the remote id is on record; a second worker finds it.
+insert into public.event_mappings (id, user_id, event_id, calendar_id, external_id, sync_source)
+values ($1, $2, $3, $4, $5, 'app')
+on conflict (event_id, calendar_id) do update set updated_at = now()
+returning *
+
+-- name: rename
+-- Another remote id for a copy that does not exist yet.
+update public.event_mappings
+set external_id = $2, status = 'pending', etag = null, base = null, fingerprint = null,
+  updated_at = now()
+where id = $1
+returning *
+
+-- name: upsert
+insert into public.event_mappings as m (id, user_id, event_id, calendar_id, external_id, ical_uid,
+  html_link, etag, external_updated_at, base, fingerprint, event_version, provider_data,
+  sync_source, status, last_synced_at, seen_pass)
+select r.id, r.user_id, r.event_id, r.calendar_id, r.external_id, r.ical_uid, r.html_link, r.etag,
+  r.external_updated_at, r.base, r.fingerprint, r.event_version, r.provider_data, r.sync_source,
+  r.status, now(), r.seen_pass
+from jsonb_to_recordset($1::jsonb) as r (id uuid, user_id uuid, event_id uuid, calendar_id uuid,
+  external_id text, ical_uid text, html_link text, etag text, external_updated_at timestamptz,
+  base jsonb, fingerprint text, event_version bigint, provider_data jsonb, sync_source text,
+  status text, seen_pass uuid)
+on conflict (id) do update set
+  ical_uid = excluded.ical_uid, html_link = excluded.html_link, etag = excluded.etag,
+  external_updated_at = excluded.external_updated_at, base = excluded.base,
+  fingerprint = excluded.fingerprint, event_version = excluded.event_version,
+  provider_data = excluded.provider_data, sync_source = excluded.sync_source,
+  status = excluded.status, last_synced_at = excluded.last_synced_at, last_error = null,
+  seen_pass = coalesce(excluded.seen_pass, m.seen_pass), updated_at = now()
+
+-- name: look_again
+-- Forget the etag: whoever works on these next reads the remote copy first.
+update public.event_mappings set etag = null, updated_at = now() where id = any($1::uuid[])
+
+-- name: mark_seen
+update public.event_mappings set seen_pass = $2 where id = any($1::uuid[])
+
+-- name: settle_deleted
+update public.event_mappings
+set status = 'deleted', last_synced_at = now(), last_error = null, updated_at = now()
+where id = any($1::uuid[])
+
+-- name: settle_version
+-- Nothing to send: the event as of this version equals the base.
+update public.event_mappings
+set event_version = $2, status = 'synced', last_error = null, updated_at = now()
+where id = $1 and (event_version is distinct from $2 or status <> 'synced')
+
+-- name: note_failure
+update public.event_mappings
+set status = 'failed', last_error = $3, updated_at = now()
+where event_id = $1 and calendar_id = $2
+
+-- name: unseen
+-- Synced before this pass began, inside its window, and not in its complete listing.
+select m.id, m.event_id, m.user_id
+from public.event_mappings m
+left join public.calendar_events e on e.id = m.event_id
+where m.calendar_id = $1 and m.status in ('synced', 'failed', 'conflict')
+  and m.seen_pass is distinct from $2 and m.created_at < $3
+  and (e.id is null or e.end_time > $4 or e.recurrence is not null)
+order by m.id
+
+-- name: count_live
+select count(*) from public.event_mappings
+where calendar_id = $1 and status in ('synced', 'failed', 'conflict')

@@ -1,0 +1,106 @@
+-- name: claim_batch
+-- Lease the most urgent rows whose calendar and connection can work now. A single index range is
+-- read; rows that another worker is taking, or a user's transaction is touching, are passed over.
+with picked as (
+  select q.id
+  from public.sync_queue q
+  join public.calendars c on c.id = q.calendar_id
+  join public.calendar_connections k on k.id = c.connection_id
+  where q.status = 'pending' and q.run_at <= now()
+    and c.enabled and c.state not in ('paused', 'action_required', 'disconnected')
+    and k.status = 'active'
+  order by q.priority, q.run_at, q.id
+  limit $1
+  for update of q skip locked
+)
+update public.sync_queue q
+set status = 'processing', attempts = q.attempts + 1, lease_token = gen_random_uuid(),
+  lease_until = now() + make_interval(secs => $2), updated_at = now()
+from picked
+where q.id = picked.id
+returning q.id, q.user_id, q.kind, q.event_id, q.calendar_id, q.reason, q.generation, q.attempts,
+  q.lease_token, q.created_at, q.updated_at
+
+-- name: holds_lease
+-- Fence: true only while the token is still the row's, and keeps it so until this transaction ends.
+select true from public.sync_queue
+where id = $1 and lease_token = $2 and status = 'processing'
+for update
+
+-- name: complete
+-- Done, unless the same work was asked for again meanwhile: then it is pending once more.
+update public.sync_queue
+set status = case when generation = $3 then 'completed' else 'pending' end,
+  completed_at = case when generation = $3 then now() end,
+  attempts = case when generation = $3 then attempts else 0 end,
+  run_at = now(), lease_token = null, lease_until = null, last_error = null, updated_at = now()
+where id = $1 and lease_token = $2
+returning status
+
+-- name: postpone
+-- Back to pending at a later time; $4 says whether the attempt counts.
+update public.sync_queue
+set status = 'pending',
+  run_at = case when generation = $6 then now() + make_interval(secs => $3) else now() end,
+  attempts = case when $4 then attempts else greatest(attempts - 1, 0) end,
+  lease_token = null, lease_until = null, last_error = $5, updated_at = now()
+where id = $1 and lease_token = $2
+
+-- name: give_up
+-- Kept as failed, visible and retryable; a change that came meanwhile gets its try.
+update public.sync_queue
+set status = case when generation = $4 then 'failed' else 'pending' end,
+  attempts = case when generation = $4 then attempts else 0 end,
+  run_at = now(), lease_token = null, lease_until = null, last_error = $3, updated_at = now()
+where id = $1 and lease_token = $2
+returning status
+
+-- name: extend_lease
+update public.sync_queue
+set lease_until = now() + make_interval(secs => $3)
+where id = $1 and lease_token = $2
+returning true
+
+-- name: release_expired
+-- A worker that died or hung loses its rows; the fencing token keeps it from finishing them late.
+update public.sync_queue
+set status = 'pending', lease_token = null, lease_until = null, run_at = now(), updated_at = now()
+where status = 'processing' and lease_until < now()
+returning id
+
+-- name: next_run_in
+-- Seconds until the next pending row is due; null when there is none.
+select greatest(0, extract(epoch from min(run_at) - now()))::double precision
+from public.sync_queue where status = 'pending'
+
+-- name: request_pulls
+select count(*) from (
+  select private.enqueue_pull(c.id, $2)
+  from public.calendars c where c.id = any($1::uuid[]) and c.enabled order by c.id
+) as asked
+
+-- name: request_due_pulls
+-- Every calendar of a provider that has not been pulled for so many seconds, in random order.
+select count(*) from (
+  select private.enqueue_pull(c.id, 'poll', 5::smallint)
+  from public.calendars c
+  join public.calendar_connections k on k.id = c.connection_id and k.status = 'active'
+  left join private.calendar_feeds f on f.calendar_id = c.id
+  where c.provider = $1 and c.enabled and c.state not in ('paused', 'disconnected')
+    and coalesce(f.last_pull_at, '-infinity') <= now() - make_interval(secs => $2)
+) as asked
+
+-- name: enqueue_pushes
+select private.enqueue_pushes($1::uuid[], $2::uuid[], $3::uuid[], $4::text[])
+
+-- name: delete_completed
+delete from public.sync_queue
+where status = 'completed' and completed_at < now() - make_interval(days => $1)
+
+-- name: totals
+select count(*) filter (where status = 'pending') as pending,
+  count(*) filter (where status = 'processing') as processing,
+  count(*) filter (where status = 'failed') as failed,
+  extract(epoch from now() - min(created_at) filter (where status = 'pending'))::double precision
+    as oldest_pending_seconds
+from public.sync_queue where status <> 'completed'
