@@ -101,4 +101,6 @@ def deno() -> Path:
 
 def deno_environment() -> dict[str, str]:
     """Return where Deno keeps what it downloads: as told by `DENO_DIR`, else inside our venv."""
-    return {"DENO_DIR": os.environ.get("DENO_DIR") or str(Path(sysconfig.get_path("data")) / "deno")}
+    return {
+        "DENO_DIR": os.environ.get("DENO_DIR") or str(Path(sysconfig.get_path("data")) / "deno")
+    }
