@@ -113,6 +113,31 @@ begin
     perform private.refuse_event('reminders', 'must be an object or null');
   elsif pg_catalog.jsonb_typeof(e.conference) not in ('object', 'null') then
     perform private.refuse_event('conference', 'must be an object or null');
+  elsif exists (select from pg_catalog.jsonb_array_elements(e.attendees) as guest
+      where pg_catalog.jsonb_typeof(guest) <> 'object'
+        or coalesce(pg_catalog.jsonb_typeof(guest -> 'email'), '') <> 'string'
+        or coalesce(pg_catalog.jsonb_typeof(guest -> 'name'), 'null') not in ('string', 'null')
+        or coalesce(guest ->> 'response', '')
+           not in ('', 'needs_action', 'declined', 'tentative', 'accepted')
+        or coalesce(pg_catalog.jsonb_typeof(guest -> 'response'), 'string') <> 'string'
+        or coalesce(pg_catalog.jsonb_typeof(guest -> 'optional'), 'boolean') <> 'boolean'
+        or coalesce(pg_catalog.jsonb_typeof(guest -> 'organizer'), 'boolean') <> 'boolean') then
+    perform private.refuse_event('attendees',
+      'each must be {email, name, response, optional, organizer}');
+  elsif exists (select from pg_catalog.jsonb_array_elements(e.attachments) as attachment
+      where pg_catalog.jsonb_typeof(attachment) <> 'object'
+        or coalesce(pg_catalog.jsonb_typeof(attachment -> 'url'), '') <> 'string') then
+    perform private.refuse_event('attachments', 'each must be {url, title, mime_type}');
+  elsif e.reminders is not null and (
+      coalesce(pg_catalog.jsonb_typeof(e.reminders -> 'use_default'), 'boolean') <> 'boolean'
+      or coalesce(pg_catalog.jsonb_typeof(e.reminders -> 'overrides'), 'array') <> 'array') then
+    perform private.refuse_event('reminders', 'must be {use_default, overrides}');
+  elsif e.reminders is not null and exists (
+      select from pg_catalog.jsonb_array_elements(coalesce(e.reminders -> 'overrides', '[]')) as r
+      where coalesce(r ->> 'method', '') not in ('popup', 'email')
+        or coalesce(r ->> 'minutes', '') !~ '^[0-9]{1,5}$') then
+    perform private.refuse_event('reminders',
+      'each override must be {method: popup or email, minutes: 0 to 40320}');
   elsif e.recurrence is not null and e.series_id is not null then
     perform private.refuse_event('recurrence', 'must be null for an occurrence of a series');
   elsif (e.series_id is null) <> (e.original_start_time is null) then

@@ -12,7 +12,7 @@ Visibility = Literal["default", "public", "private", "confidential"]
 Transparency = Literal["opaque", "transparent"]
 
 
-class Attendee(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Attendee(msgspec.Struct, frozen=True, kw_only=True):
     """A guest. *response* is one of needs_action, declined, tentative, accepted."""
 
     email: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -146,19 +146,14 @@ def _content(row: asyncpg.Record) -> Content:
         "status": row["status"],
         "visibility": row["visibility"],
         "transparency": row["transparency"],
-        "attendees": _known(row["attendees"]),
+        "attendees": row["attendees"],
         "reminders": row["reminders"],
-        "attachments": _known(row["attachments"]),
+        "attachments": row["attachments"],
         "conference": row["conference"],
         "color": row["color"],
         "metadata": row["metadata"],
     }
     return msgspec.convert(fields, Content, strict=False)
-
-
-def _known(values: list[Any]) -> list[dict[str, Any]]:
-    """Return the objects of a list that users write freely; anything else in it means nothing."""
-    return [cast("dict[str, Any]", value) for value in values if isinstance(value, dict)]
 
 
 def _columns(content: Content) -> dict[str, Any]:

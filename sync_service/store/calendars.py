@@ -1,0 +1,163 @@
+"""Connected calendars: their settings, their state, and our position in their feeds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+
+from sync_service.core.merge import Winner
+from sync_service.errors import SyncError
+from sync_service.providers.base import CalendarRef, RemoteCalendar
+from sync_service.store.pool import Connection, Pool
+from sync_service.store.statements import load
+
+_SQL = load("calendars")
+
+
+@dataclass(frozen=True)
+class Calendar:
+    """A calendar at work: identity, settings and feed position.
+
+    *cursor* is None until a full sync has ended. *pass_id* is set while one is under way, *pass_page*
+    being the next page of it.
+    """
+
+    id: UUID
+    user_id: UUID
+    connection_id: UUID
+    provider: str
+    external_id: str
+    name: str
+    access_role: str
+    direction: str
+    conflict_policy: str
+    enabled: bool
+    state: str
+    account_id: str
+    cursor: str | None
+    cursor_key: str | None
+    wants_full: bool | None
+    pass_id: UUID | None
+    pass_page: str | None
+    pass_started_at: datetime | None
+
+    @property
+    def ref(self) -> CalendarRef:
+        """The calendar as the provider knows it."""
+        return CalendarRef(self.external_id, self.access_role)
+
+    def prefers(self, local_at: datetime, remote_at: datetime | None) -> Winner:
+        """Say who wins a conflict under the calendar's policy."""
+        match self.conflict_policy:
+            case "app_wins":
+                return "local"
+            case "provider_wins":
+                return "remote"
+            case _:
+                return "local" if remote_at is None or local_at > remote_at else "remote"
+
+
+async def read(connection: Connection | Pool, calendar_id: UUID) -> Calendar | None:
+    """Return the calendar, None when it was removed."""
+    row = await connection.fetchrow(_SQL["work"], calendar_id)
+    return Calendar(**dict(row.items())) if row else None
+
+
+async def is_target(
+    connection: Connection | Pool, user_id: UUID, home: UUID | None, calendar_id: UUID
+) -> bool:
+    """Say whether an event with this home belongs into the calendar."""
+    return bool(await connection.fetchval(_SQL["is_target"], user_id, home, calendar_id))
+
+
+async def upsert(
+    connection: Connection, connection_id: UUID, calendars: Sequence[RemoteCalendar]
+) -> None:
+    """Record every calendar that the account shows."""
+    rows = msgspec.to_builtins([asdict(calendar) for calendar in calendars])
+    await connection.fetch(_SQL["upsert"], connection_id, rows)
+
+
+async def enable_primary(connection: Connection, connection_id: UUID) -> None:
+    """Turn the primary calendar on, unless a calendar of the connection is on already."""
+    await connection.execute(_SQL["enable_primary"], connection_id)
+
+
+async def enabled_of_connection(connection: Connection | Pool, connection_id: UUID) -> list[UUID]:
+    """Return the calendars of a connection that are synced."""
+    return [
+        row["id"] for row in await connection.fetch(_SQL["enabled_of_connection"], connection_id)
+    ]
+
+
+async def set_state(
+    connection: Connection | Pool,
+    calendar_id: UUID,
+    state: str,
+    *,
+    reason: str | None = None,
+    error: SyncError | None = None,
+) -> None:
+    """Show *state* to the user, with the reason and the error behind it."""
+    await connection.execute(
+        _SQL["set_state"], calendar_id, state, reason, error.as_json() if error else None
+    )
+
+
+async def note_role(
+    connection: Connection, calendar_id: UUID, access_role: str, time_zone: str | None
+) -> None:
+    """Keep the role and the zone as the provider last told them."""
+    await connection.execute(_SQL["note_role"], calendar_id, access_role, time_zone)
+
+
+async def ensure_feed(connection: Connection | Pool, calendar_id: UUID) -> None:
+    """Make sure that the calendar has a feed row."""
+    await connection.execute(_SQL["ensure_feed"], calendar_id)
+
+
+async def lock_feed(connection: Connection, calendar_id: UUID) -> None:
+    """Hold the calendar's feed until the transaction ends."""
+    await connection.execute(_SQL["lock_feed"], calendar_id)
+
+
+async def start_pass(connection: Connection, calendar_id: UUID) -> None:
+    """Begin a full sync."""
+    await connection.execute(_SQL["start_pass"], calendar_id)
+    await connection.execute(_SQL["count_progress"], calendar_id, 0, True)
+
+
+async def save_pass_page(connection: Connection, calendar_id: UUID, page: str, done: int) -> None:
+    """Record the next page of the full sync under way, and *done* more events."""
+    await connection.execute(_SQL["save_pass_page"], calendar_id, page)
+    await connection.execute(_SQL["count_progress"], calendar_id, done, False)
+
+
+async def save_cursor(
+    connection: Connection, calendar_id: UUID, cursor: str, cursor_key: str
+) -> None:
+    """Record where the next pull starts; ends a full sync."""
+    await connection.execute(_SQL["save_cursor"], calendar_id, cursor, cursor_key)
+
+
+async def drop_cursor(connection: Connection | Pool, calendar_id: UUID) -> None:
+    """Ask for a full sync from the start."""
+    await connection.execute(_SQL["drop_cursor"], calendar_id)
+
+
+async def note_synced(
+    connection: Connection, calendar_id: UUID, *, done: int | None = None
+) -> None:
+    """Show the calendar as healthy; *done* events were the last of a full sync."""
+    if done is not None:
+        await connection.execute(_SQL["count_progress"], calendar_id, done, False)
+    await connection.execute(_SQL["note_synced"], calendar_id, done is not None)
+
+
+async def disconnect(connection: Connection, connection_id: UUID) -> None:
+    """Turn off every calendar of a connection; events and mappings stay."""
+    await connection.execute(_SQL["disconnect"], connection_id)

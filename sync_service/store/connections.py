@@ -1,0 +1,153 @@
+"""Connections to provider accounts, their sealed tokens, and consents under way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sync_service.errors import SyncError
+from sync_service.store.pool import Connection, Pool
+from sync_service.store.statements import load
+
+_SQL = load("connections")
+
+
+@dataclass(frozen=True)
+class ConnectionRow:
+    """A row of `calendar_connections`."""
+
+    id: UUID
+    user_id: UUID
+    provider: str
+    account_id: str
+    account_email: str | None
+    status: str
+
+
+@dataclass(frozen=True)
+class ConsentState:
+    """What was remembered when the user was sent to the consent page; *fresh* until it expires."""
+
+    user_id: UUID
+    code_verifier: str
+    return_to: str | None
+    preview: bool
+    fresh: bool
+
+
+@dataclass(frozen=True)
+class SealedTokens:
+    """Tokens as they rest in the database."""
+
+    access_token: str
+    refresh_token: str | None
+    expires_at: datetime | None
+
+
+async def save_state(
+    pool: Pool,
+    *,
+    state_hash: bytes,
+    user_id: UUID,
+    provider: str,
+    sealed_verifier: str,
+    return_to: str | None,
+    preview: bool,
+) -> None:
+    """Remember a consent under way; only the hash of its state is kept."""
+    await pool.execute(
+        _SQL["save_state"], state_hash, user_id, provider, sealed_verifier, return_to, preview
+    )
+
+
+async def consume_state(pool: Pool, state_hash: bytes, provider: str) -> ConsentState | None:
+    """Take the consent out; None when it was never there or is used already."""
+    row = await pool.fetchrow(_SQL["consume_state"], state_hash, provider)
+    return ConsentState(**dict(row.items())) if row else None
+
+
+async def purge_states(pool: Pool) -> None:
+    """Forget consents that were never finished."""
+    await pool.execute(_SQL["purge_states"])
+
+
+async def save_connection(
+    connection: Connection,
+    *,
+    user_id: UUID,
+    provider: str,
+    account_id: str,
+    account_email: str | None,
+    scopes: Iterable[str],
+    preview: bool,
+) -> UUID:
+    """Record the account as connected; connecting it again revives the same row."""
+    return await connection.fetchval(
+        _SQL["save_connection"],
+        user_id,
+        provider,
+        account_id,
+        account_email,
+        sorted(scopes),
+        preview,
+    )
+
+
+async def save_tokens(connection: Connection, connection_id: UUID, tokens: SealedTokens) -> None:
+    """Record tokens; an absent refresh token leaves the stored one as it is."""
+    await connection.execute(
+        _SQL["save_tokens"],
+        connection_id,
+        tokens.access_token,
+        tokens.refresh_token,
+        tokens.expires_at,
+    )
+
+
+async def read_tokens(
+    connection: Connection | Pool, connection_id: UUID, *, lock: bool = False
+) -> SealedTokens | None:
+    """Return the tokens; *lock* holds them until the transaction ends."""
+    row = await connection.fetchrow(_SQL["lock_tokens" if lock else "read_tokens"], connection_id)
+    return SealedTokens(**dict(row.items())) if row else None
+
+
+async def wipe_tokens(connection: Connection, connection_id: UUID) -> None:
+    """Delete the tokens."""
+    await connection.execute(_SQL["wipe_tokens"], connection_id)
+
+
+async def read(connection: Connection | Pool, connection_id: UUID) -> ConnectionRow | None:
+    """Return the connection, None when there is none."""
+    row = await connection.fetchrow(_SQL["read"], connection_id)
+    return ConnectionRow(**dict(row.items())) if row else None
+
+
+async def set_status(
+    connection: Connection | Pool,
+    connection_id: UUID,
+    status: str,
+    error: SyncError | None = None,
+) -> bool:
+    """Show *status* to the user; False when it already was so."""
+    changed = await connection.fetchval(
+        _SQL["set_status"], connection_id, status, error.as_json() if error else None
+    )
+    return changed is not None
+
+
+async def shares_account(connection: Connection | Pool, connection_id: UUID) -> bool:
+    """Say whether another live connection belongs to the same account."""
+    return bool(await connection.fetchval(_SQL["shares_account"], connection_id))
+
+
+async def without_calendars(pool: Pool) -> list[UUID]:
+    """Return active connections whose calendars were never listed."""
+    return [row["id"] for row in await pool.fetch(_SQL["without_calendars"])]
+
+
+async def expiring_tokens(pool: Pool, within_s: float) -> list[UUID]:
+    """Return connections whose access token ends within *within_s* seconds."""
+    return [row["connection_id"] for row in await pool.fetch(_SQL["expiring_tokens"], within_s)]

@@ -1,0 +1,98 @@
+-- name: work
+-- Everything that pulling or pushing one calendar needs to know.
+select c.id, c.user_id, c.connection_id, c.provider, c.external_id, c.name, c.access_role,
+  c.direction, c.conflict_policy, c.enabled, c.state, k.account_id,
+  f.cursor, f.cursor_key, f.wants_full, f.pass_id, f.pass_page, f.pass_started_at
+from public.calendars c
+join public.calendar_connections k on k.id = c.connection_id
+left join private.calendar_feeds f on f.calendar_id = c.id
+where c.id = $1
+
+-- name: is_target
+select $3 in (select t from private.event_targets($1, $2) as t)
+
+-- name: upsert
+-- What an account shows; settings of calendars already known stay as the user made them.
+insert into public.calendars as c (user_id, connection_id, provider, external_id, name, time_zone,
+  color, access_role, is_primary, unsyncable_reason, enabled, direction, default_target, state)
+select k.user_id, k.id, k.provider, r.external_id, r.name, r.time_zone, r.color, r.access_role,
+  r.is_primary, r.unsyncable_reason, false, case when r.writable then 'two_way' else 'pull' end,
+  false, 'connecting'
+from jsonb_to_recordset($2::jsonb) as r (external_id text, name text, time_zone text, color text,
+  access_role text, writable boolean, is_primary boolean, unsyncable_reason text)
+cross join public.calendar_connections k
+where k.id = $1
+on conflict (connection_id, external_id) do update set
+  name = excluded.name, time_zone = excluded.time_zone, color = excluded.color,
+  access_role = excluded.access_role, is_primary = excluded.is_primary,
+  unsyncable_reason = excluded.unsyncable_reason,
+  direction = case when excluded.direction = 'pull' then 'pull' else c.direction end,
+  state = case when c.state = 'disconnected' then 'connecting' else c.state end
+returning id, external_id, is_primary, enabled
+
+-- name: enable_primary
+-- On a first connect the primary calendar is synced both ways, as the default target if there is none.
+update public.calendars c
+set enabled = true,
+  default_target = not exists (
+    select from public.calendars o where o.user_id = c.user_id and o.default_target)
+where c.connection_id = $1 and c.is_primary and c.unsyncable_reason is null
+  and not exists (select from public.calendars o where o.connection_id = $1 and o.enabled)
+returning c.id
+
+-- name: enabled_of_connection
+select id from public.calendars where connection_id = $1 and enabled order by id
+
+-- name: set_state
+update public.calendars
+set state = $2, state_reason = $3, last_error = $4
+where id = $1
+  and (state, state_reason, last_error) is distinct from ($2, $3, $4)
+
+-- name: note_role
+update public.calendars set access_role = $2, time_zone = coalesce($3, time_zone)
+where id = $1 and (access_role, time_zone) is distinct from ($2, coalesce($3, time_zone))
+
+-- name: lock_feed
+select * from private.calendar_feeds where calendar_id = $1 for update
+
+-- name: ensure_feed
+insert into private.calendar_feeds (calendar_id) values ($1) on conflict do nothing
+
+-- name: start_pass
+update private.calendar_feeds
+set pass_id = gen_random_uuid(), pass_page = null, pass_started_at = now(), wants_full = false,
+  cursor = null, updated_at = now()
+where calendar_id = $1
+returning pass_id, pass_started_at
+
+-- name: save_pass_page
+update private.calendar_feeds set pass_page = $2, updated_at = now() where calendar_id = $1
+
+-- name: save_cursor
+update private.calendar_feeds
+set cursor = $2, cursor_key = $3, pass_id = null, pass_page = null, pass_started_at = null,
+  last_pull_at = now(), updated_at = now()
+where calendar_id = $1
+
+-- name: drop_cursor
+update private.calendar_feeds
+set wants_full = true, cursor = null, pass_id = null, pass_page = null, updated_at = now()
+where calendar_id = $1
+
+-- name: count_progress
+update public.calendars set full_sync_done = case when $3 then $2 else full_sync_done + $2 end,
+  full_sync_total = null
+where id = $1
+
+-- name: note_synced
+update public.calendars
+set state = 'healthy', state_reason = null, last_error = null, last_synced_at = now(),
+  full_sync_total = case when $2 then full_sync_done else full_sync_total end
+where id = $1 and state not in ('paused', 'disconnected')
+
+-- name: disconnect
+update public.calendars
+set state = 'disconnected', state_reason = 'The account was disconnected.', enabled = false,
+  default_target = false, channel_expires_at = null
+where connection_id = $1

@@ -1,0 +1,50 @@
+-- name: register
+-- Before the provider is asked: its first message may come before its answer.
+insert into private.watch_channels (id, calendar_id, secret_hash) values ($1, $2, $3)
+
+-- name: opened
+update private.watch_channels set status = 'open', resource_id = $2, expires_at = $3 where id = $1
+
+-- name: show_expiry
+update public.calendars set channel_expires_at = (
+  select max(w.expires_at) from private.watch_channels w
+  where w.calendar_id = calendars.id and w.status = 'open')
+where id = $1
+
+-- name: forget
+delete from private.watch_channels where id = $1
+
+-- name: stopped
+update private.watch_channels set status = 'stopped' where id = $1
+
+-- name: healthy
+-- The calendar has a channel with more than the margin left.
+select exists (
+  select from private.watch_channels w
+  where w.calendar_id = $1 and w.status = 'open'
+    and (w.expires_at is null or w.expires_at > now() + make_interval(secs => $2)))
+
+-- name: stoppable
+-- Open channels of a calendar, oldest first; the newest is kept when $2 is true.
+select w.id, w.resource_id from private.watch_channels w
+where w.calendar_id = $1 and w.status <> 'stopped' and w.resource_id is not null
+  and not ($2 and w.id = (
+    select n.id from private.watch_channels n
+    where n.calendar_id = $1 and n.status = 'open' order by n.created_at desc limit 1))
+order by w.created_at
+
+-- name: due_calendars
+-- Enabled calendars of active connections without a channel that lasts beyond the margin.
+select c.id from public.calendars c
+join public.calendar_connections k on k.id = c.connection_id and k.status = 'active'
+where c.enabled and c.state not in ('paused', 'disconnected') and c.provider = $1
+  and not exists (
+    select from private.watch_channels w
+    where w.calendar_id = c.id and w.status = 'open'
+      and (w.expires_at is null or w.expires_at > now() + make_interval(secs => $2)))
+order by c.id
+
+-- name: purge
+delete from private.watch_channels
+where (status = 'stopped' or expires_at < now()) and created_at < now() - interval '2 days'
+  and coalesce(expires_at, created_at) < now() - interval '1 day'

@@ -1,0 +1,71 @@
+-- name: save_state
+insert into private.oauth_states
+  (state_hash, user_id, provider, code_verifier, return_to, preview, expires_at)
+values ($1, $2, $3, $4, $5, $6, now() + interval '10 minutes')
+
+-- name: consume_state
+-- Single use: whoever deletes it has it.
+delete from private.oauth_states
+where state_hash = $1 and provider = $2
+returning user_id, code_verifier, return_to, preview, expires_at > now() as fresh
+
+-- name: purge_states
+delete from private.oauth_states where expires_at < now()
+
+-- name: save_connection
+insert into public.calendar_connections as k
+  (user_id, provider, account_id, account_email, scopes, preview)
+values ($1, $2, $3, $4, $5, $6)
+on conflict (user_id, provider, account_id) do update set
+  account_email = excluded.account_email, scopes = excluded.scopes, status = 'active',
+  last_error = null, updated_at = now()
+returning id
+
+-- name: save_tokens
+insert into private.connection_tokens (connection_id, access_token, refresh_token, expires_at)
+values ($1, $2, $3, $4)
+on conflict (connection_id) do update set
+  access_token = excluded.access_token,
+  refresh_token = coalesce(excluded.refresh_token, connection_tokens.refresh_token),
+  expires_at = excluded.expires_at, updated_at = now()
+
+-- name: read_tokens
+select access_token, refresh_token, expires_at
+from private.connection_tokens where connection_id = $1
+
+-- name: lock_tokens
+select access_token, refresh_token, expires_at
+from private.connection_tokens where connection_id = $1 for update
+
+-- name: wipe_tokens
+delete from private.connection_tokens where connection_id = $1
+
+-- name: read
+select id, user_id, provider, account_id, account_email, status
+from public.calendar_connections where id = $1
+
+-- name: set_status
+update public.calendar_connections
+set status = $2, last_error = $3, updated_at = now()
+where id = $1 and (status, last_error) is distinct from ($2, $3)
+returning id
+
+-- name: shares_account
+-- Another live connection to the same account: revoking would end its grant too.
+select exists (
+  select from public.calendar_connections o
+  join public.calendar_connections k
+    on k.id = $1 and o.provider = k.provider and o.account_id = k.account_id
+  where o.id <> k.id and o.status <> 'disconnected')
+
+-- name: without_calendars
+-- Connected, but the calendars were never listed: the process died or the provider was away.
+select k.id from public.calendar_connections k
+where k.status = 'active'
+  and not exists (select from public.calendars c where c.connection_id = k.id)
+order by k.created_at
+
+-- name: expiring_tokens
+select t.connection_id from private.connection_tokens t
+join public.calendar_connections k on k.id = t.connection_id and k.status = 'active'
+where t.expires_at < now() + make_interval(secs => $1) and t.refresh_token is not null
