@@ -91,6 +91,8 @@ create table private.calendar_feeds (
   pass_page text,
   pass_started_at timestamptz,
   last_pull_at timestamptz,
+  -- The provider opens no push channel for this calendar; it is asked again after this.
+  no_push_until timestamptz,
   updated_at timestamptz not null default now()
 );
 

@@ -20,6 +20,8 @@ create table public.event_mappings (
     check (status in ('pending', 'synced', 'conflict', 'failed', 'deleted')),
   last_synced_at timestamptz,
   last_error jsonb,
+  -- The remote copy may have moved on: whoever works on it next reads it first.
+  stale boolean not null default false,
   seen_pass uuid,
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),

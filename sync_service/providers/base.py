@@ -59,6 +59,14 @@ class RemoteEvent:
 
 
 @dataclass(frozen=True)
+class Created:
+    """The answer to a create; *existed* says that an earlier try had made it: read, not written."""
+
+    event: RemoteEvent
+    existed: bool
+
+
+@dataclass(frozen=True)
 class RemovedEvent:
     """A remote event that is no longer there."""
 
@@ -175,7 +183,7 @@ class Session(Protocol):
 
     async def create(
         self, calendar: CalendarRef, external_id: str, content: Content, mark: Mark
-    ) -> RemoteEvent:
+    ) -> Created:
         """Make the event under our id; one that this mark made before is returned as it stands.
 
         A tombstone of our own is revived. Raises `IdTaken` when the id belongs to something else.

@@ -22,8 +22,8 @@ _SQL = load("calendars")
 class Calendar:
     """A calendar at work: identity, settings and feed position.
 
-    *cursor* is None until a full sync has ended. *pass_id* is set while one is under way, *pass_page*
-    being the next page of it.
+    *cursor* is None until a full sync has ended. *pass_id* is set while one is under way,
+    *pass_page* being the next page of it. *read_at* is the database's clock when this was read.
     """
 
     id: UUID
@@ -44,6 +44,7 @@ class Calendar:
     pass_id: UUID | None
     pass_page: str | None
     pass_started_at: datetime | None
+    read_at: datetime
 
     @property
     def ref(self) -> CalendarRef:

@@ -57,3 +57,8 @@ async def due_calendars(pool: Pool, provider: str, margin_s: float) -> list[UUID
 async def purge(pool: Pool) -> None:
     """Forget channels that are long over."""
     await pool.execute(_SQL["purge"])
+
+
+async def leave_to_poll(pool: Pool, calendar_id: UUID, seconds: float) -> None:
+    """Ask for no channel of this calendar for *seconds*."""
+    await pool.execute(_SQL["leave_to_poll"], calendar_id, seconds)

@@ -151,3 +151,13 @@ async def without_calendars(pool: Pool) -> list[UUID]:
 async def expiring_tokens(pool: Pool, within_s: float) -> list[UUID]:
     """Return connections whose access token ends within *within_s* seconds."""
     return [row["connection_id"] for row in await pool.fetch(_SQL["expiring_tokens"], within_s)]
+
+
+async def calendars_of(pool: Pool, connection_id: UUID) -> list[UUID]:
+    """Return every calendar of a connection."""
+    return [row["id"] for row in await pool.fetch(_SQL["calendars_of"], connection_id)]
+
+
+async def half_disconnected(pool: Pool) -> list[UUID]:
+    """Return connections whose disconnect was not finished."""
+    return [row["id"] for row in await pool.fetch(_SQL["half_disconnected"])]

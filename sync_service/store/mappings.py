@@ -11,7 +11,7 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from sync_service.core.event import Content, from_json
+from sync_service.core.event import Content, from_json, to_json
 from sync_service.errors import SyncError
 from sync_service.store.pool import Connection, Pool
 from sync_service.store.statements import load
@@ -21,7 +21,7 @@ _SQL = load("mappings")
 
 @dataclass(frozen=True)
 class Mapping:
-    """A row of `event_mappings`. Without an *etag* the remote copy is read before it is written."""
+    """A row of `event_mappings`. When it is *stale* the remote copy is read before it is written."""
 
     id: UUID
     user_id: UUID
@@ -29,9 +29,12 @@ class Mapping:
     calendar_id: UUID
     external_id: str
     etag: str | None
+    external_updated_at: datetime | None
     base: Content | None
     event_version: int | None
     status: str
+    stale: bool
+    last_synced_at: datetime | None
     read_only: str | None
 
 
@@ -53,6 +56,7 @@ class Agreement:
     event_version: int | None
     sync_source: str
     status: str
+    stale: bool = False
     seen_pass: UUID | None = None
     provider_data: dict[str, Any] = field(default_factory=dict[str, Any])
 
@@ -66,9 +70,12 @@ def read_row(row: asyncpg.Record) -> Mapping:
         calendar_id=row["calendar_id"],
         external_id=row["external_id"],
         etag=row["etag"],
+        external_updated_at=row["external_updated_at"],
         base=from_json(row["base"]) if row["base"] is not None else None,
         event_version=row["event_version"],
         status=row["status"],
+        stale=row["stale"],
+        last_synced_at=row["last_synced_at"],
         read_only=row["provider_data"].get("read_only"),
     )
 
@@ -118,10 +125,11 @@ async def reserve(
     event_id: UUID,
     calendar_id: UUID,
     external_id: str,
+    intent: Content,
 ) -> Mapping:
-    """Put the remote id of a coming create on record; answers the row that stands."""
+    """Put a coming create on record, id and content; answers the row that stands."""
     row = await pool.fetchrow(
-        _SQL["reserve"], mapping_id, user_id, event_id, calendar_id, external_id
+        _SQL["reserve"], mapping_id, user_id, event_id, calendar_id, external_id, to_json(intent)
     )
     assert row is not None  # noqa: S101  # insert … on conflict do update always returns
     return read_row(row)
@@ -179,3 +187,9 @@ async def unseen(
 async def count_live(connection: Connection, calendar_id: UUID) -> int:
     """Return how many events the calendar is known to hold."""
     return int(await connection.fetchval(_SQL["count_live"], calendar_id) or 0)
+
+
+async def park(connection: Connection, ids: Sequence[UUID]) -> None:
+    """Leave these alone on both sides until the user settles their conflict."""
+    if ids:
+        await connection.execute(_SQL["park"], ids)

@@ -66,6 +66,16 @@ async def postpone(
     )
 
 
+async def hand_back(connection: Connection | Pool, task: Task) -> None:
+    """Let others have their turn; *task* goes on where its progress was committed."""
+    await connection.execute(_SQL["hand_back"], task.id, task.lease_token)
+
+
+async def release_waiting(connection: Connection | Pool, calendar_ids: Sequence[UUID]) -> None:
+    """Let rows of *calendar_ids* that wait for a later time run now."""
+    await connection.execute(_SQL["release_waiting"], calendar_ids)
+
+
 async def give_up(connection: Connection, task: Task, error: SyncError) -> bool:
     """Keep *task* as failed; False when it was asked for anew and is pending again."""
     status = await connection.fetchval(

@@ -26,7 +26,7 @@ _COMMENT_EDGE = re.compile(r"/\*|\*/")
 
 @dataclass(frozen=True)
 class Piece:
-    """One statement without its semicolon, and where it stands in its file (line 1 is the first)."""
+    """One statement without its semicolon, and where it stands in its file."""
 
     text: str
     line: int

@@ -18,6 +18,7 @@ from sync_service.providers.base import (
     Change,
     ChangePage,
     Channel,
+    Created,
     Grant,
     Mark,
     RemoteCalendar,
@@ -150,7 +151,7 @@ class GoogleSession:
 
     async def create(
         self, calendar: CalendarRef, external_id: str, content: Content, mark: Mark
-    ) -> RemoteEvent:
+    ) -> Created:
         """Insert under the chosen id; 409 means that it exists: ours, ours deleted, or foreign."""
         body = _without_nulls(
             {
@@ -163,7 +164,8 @@ class GoogleSession:
             calendarId=calendar.external_id, body=cast("Any", body), sendUpdates="none"
         )
         try:
-            return codec.read_event(await self._client.send("insert", request), None)
+            stored = await self._client.send("insert", request)
+            return Created(codec.read_event(stored, None), existed=False)
         except ChangedMeanwhile as fault:
             if fault.code != "duplicate":
                 raise
@@ -173,8 +175,9 @@ class GoogleSession:
         if item.get("status") != "cancelled":
             if codec.read_mark(item) != mark:
                 raise IdTaken
-            return codec.read_event(item, None)
-        return await self._revive(calendar, external_id, body, str(item.get("etag", "")) or None)
+            return Created(codec.read_event(item, None), existed=True)
+        revived = await self._revive(calendar, external_id, body, item.get("etag"))
+        return Created(revived, existed=False)
 
     async def update(
         self,

@@ -18,11 +18,17 @@ delete from private.watch_channels where id = $1
 update private.watch_channels set status = 'stopped' where id = $1
 
 -- name: healthy
--- The calendar has a channel with more than the margin left.
+-- The calendar has a channel with more than the margin left, or can have none for now.
 select exists (
   select from private.watch_channels w
   where w.calendar_id = $1 and w.status = 'open'
     and (w.expires_at is null or w.expires_at > now() + make_interval(secs => $2)))
+  or exists (
+  select from private.calendar_feeds f where f.calendar_id = $1 and f.no_push_until > now())
+
+-- name: leave_to_poll
+update private.calendar_feeds set no_push_until = now() + make_interval(secs => $2)
+where calendar_id = $1
 
 -- name: stoppable
 -- Open channels of a calendar, oldest first; the newest is kept when $2 is true.
@@ -38,6 +44,8 @@ order by w.created_at
 select c.id from public.calendars c
 join public.calendar_connections k on k.id = c.connection_id and k.status = 'active'
 where c.enabled and c.state not in ('paused', 'disconnected') and c.provider = $1
+  and not exists (
+    select from private.calendar_feeds f where f.calendar_id = c.id and f.no_push_until > now())
   and not exists (
     select from private.watch_channels w
     where w.calendar_id = c.id and w.status = 'open'

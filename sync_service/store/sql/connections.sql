@@ -69,3 +69,12 @@ order by k.created_at
 select t.connection_id from private.connection_tokens t
 join public.calendar_connections k on k.id = t.connection_id and k.status = 'active'
 where t.expires_at < now() + make_interval(secs => $1) and t.refresh_token is not null
+
+-- name: calendars_of
+select id from public.calendars where connection_id = $1 order by id
+
+-- name: half_disconnected
+-- Disconnected, but a process died before the tokens were wiped.
+select k.id from public.calendar_connections k
+join private.connection_tokens t on t.connection_id = k.id
+where k.status = 'disconnected' and k.updated_at < now() - interval '1 minute'

@@ -19,16 +19,17 @@ where kind = 'push' and status = 'processing' and lease_until > now()
   and calendar_id = $1 and event_id = any($2::uuid[])
 
 -- name: reserve
--- Before the first call the remote id is on record; a second worker finds it.
-insert into public.event_mappings (id, user_id, event_id, calendar_id, external_id, sync_source)
-values ($1, $2, $3, $4, $5, 'app')
+-- Before the first call the remote id is on record, and what is about to be sent: should the answer
+-- be lost, that is the base for whatever is found there. A second worker finds the same row.
+insert into public.event_mappings (id, user_id, event_id, calendar_id, external_id, base, sync_source)
+values ($1, $2, $3, $4, $5, $6, 'app')
 on conflict (event_id, calendar_id) do update set updated_at = now()
 returning *
 
 -- name: rename
 -- Another remote id for a copy that does not exist yet.
 update public.event_mappings
-set external_id = $2, status = 'pending', etag = null, base = null, fingerprint = null,
+set external_id = $2, status = 'pending', stale = false, etag = null, base = null, fingerprint = null,
   updated_at = now()
 where id = $1
 returning *
@@ -36,32 +37,31 @@ returning *
 -- name: upsert
 insert into public.event_mappings as m (id, user_id, event_id, calendar_id, external_id, ical_uid,
   html_link, etag, external_updated_at, base, fingerprint, event_version, provider_data,
-  sync_source, status, last_synced_at, seen_pass)
+  sync_source, status, last_synced_at, stale, seen_pass)
 select r.id, r.user_id, r.event_id, r.calendar_id, r.external_id, r.ical_uid, r.html_link, r.etag,
   r.external_updated_at, r.base, r.fingerprint, r.event_version, r.provider_data, r.sync_source,
-  r.status, now(), r.seen_pass
+  r.status, now(), r.stale, r.seen_pass
 from jsonb_to_recordset($1::jsonb) as r (id uuid, user_id uuid, event_id uuid, calendar_id uuid,
   external_id text, ical_uid text, html_link text, etag text, external_updated_at timestamptz,
   base jsonb, fingerprint text, event_version bigint, provider_data jsonb, sync_source text,
-  status text, seen_pass uuid)
+  status text, stale boolean, seen_pass uuid)
 on conflict (id) do update set
   ical_uid = excluded.ical_uid, html_link = excluded.html_link, etag = excluded.etag,
   external_updated_at = excluded.external_updated_at, base = excluded.base,
   fingerprint = excluded.fingerprint, event_version = excluded.event_version,
   provider_data = excluded.provider_data, sync_source = excluded.sync_source,
   status = excluded.status, last_synced_at = excluded.last_synced_at, last_error = null,
-  seen_pass = coalesce(excluded.seen_pass, m.seen_pass), updated_at = now()
+  stale = excluded.stale, seen_pass = coalesce(excluded.seen_pass, m.seen_pass), updated_at = now()
 
 -- name: look_again
--- Forget the etag: whoever works on these next reads the remote copy first.
-update public.event_mappings set etag = null, updated_at = now() where id = any($1::uuid[])
+update public.event_mappings set stale = true, updated_at = now() where id = any($1::uuid[])
 
 -- name: mark_seen
 update public.event_mappings set seen_pass = $2 where id = any($1::uuid[])
 
 -- name: settle_deleted
 update public.event_mappings
-set status = 'deleted', last_synced_at = now(), last_error = null, updated_at = now()
+set status = 'deleted', stale = false, last_synced_at = now(), last_error = null, updated_at = now()
 where id = any($1::uuid[])
 
 -- name: settle_version
@@ -88,3 +88,7 @@ order by m.id
 -- name: count_live
 select count(*) from public.event_mappings
 where calendar_id = $1 and status in ('synced', 'failed', 'conflict')
+
+-- name: park
+-- A conflict that only the user may settle: nothing of it moves until then.
+update public.event_mappings set status = 'conflict', updated_at = now() where id = any($1::uuid[])

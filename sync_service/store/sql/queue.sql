@@ -7,7 +7,9 @@ with picked as (
   join public.calendars c on c.id = q.calendar_id
   join public.calendar_connections k on k.id = c.connection_id
   where q.status = 'pending' and q.run_at <= now()
-    and c.enabled and c.state not in ('paused', 'action_required', 'disconnected')
+    and c.enabled and c.state not in ('paused', 'disconnected')
+    -- A calendar that was out of reach is tried by pulls alone, until one succeeds.
+    and (c.state <> 'action_required' or q.kind = 'pull')
     and k.status = 'active'
   order by q.priority, q.run_at, q.id
   limit $1
@@ -45,6 +47,22 @@ set status = 'pending',
   attempts = case when $4 then attempts else greatest(attempts - 1, 0) end,
   lease_token = null, lease_until = null, last_error = $5, updated_at = now()
 where id = $1 and lease_token = $2
+
+-- name: hand_back
+-- Not finished, and nobody's fault: others first, then on from here.
+update public.sync_queue
+set status = 'pending', run_at = now(), attempts = 0, lease_token = null, lease_until = null,
+  last_error = null, updated_at = now()
+where id = $1 and lease_token = $2
+
+-- name: release_waiting
+-- What hindered these calendars is over: their rows need not wait any longer.
+with released as (
+  update public.sync_queue set run_at = now(), updated_at = now()
+  where calendar_id = any($1::uuid[]) and status = 'pending' and run_at > now()
+  returning id
+)
+select pg_notify('calsync_queue', '') from released limit 1
 
 -- name: give_up
 -- Kept as failed, visible and retryable; a change that came meanwhile gets its try.

@@ -1,0 +1,134 @@
+"""The fast path: a loop that claims what is due, woken by Postgres, and a listener that wakes it.
+
+Waking may fail in any way: the sweep finds what nobody rang for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import defaultdict
+from collections.abc import Callable
+from uuid import UUID
+
+import asyncpg
+import structlog
+
+from sync_service.engine import work
+from sync_service.engine.hub import Hub
+from sync_service.store import queue
+from sync_service.store.pool import behind_transaction_pooler
+from sync_service.store.queue import Task
+
+CHANNEL = "calsync_queue"
+_SLOTS = 16
+_IDLE_S = 30.0
+_log = structlog.get_logger(__name__)
+
+
+class Drainer:
+    """Claims rows in batches and carries them out side by side, one write at a time a calendar.
+
+    Google answers quick parallel writes to one calendar with refusals, so the pushes of a calendar
+    take turns; calendars do not wait for each other.
+    """
+
+    def __init__(self, hub: Hub, *, slots: int = _SLOTS) -> None:
+        self._hub = hub
+        self._slots = slots
+        self._wake = asyncio.Event()
+        self._stopping = False
+        self._running: set[asyncio.Task[None]] = set()
+        self._turns: defaultdict[UUID, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    def wake(self) -> None:
+        """Look for work now. May be called as often as one likes."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Drain until `stop`; a database that is away is waited for."""
+        while not self._stopping:
+            self._wake.clear()
+            try:
+                claimed = await self._claim()
+                due_in = None if claimed else await queue.next_run_in(self._hub.pool)
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as fault:
+                _log.warning("queue_unreachable", error=type(fault).__name__)
+                claimed, due_in = 0, 1.0
+            if not claimed:
+                await self._rest(due_in)
+
+    async def drain(self) -> None:
+        """Carry out what is due now and everything that follows from it, then return."""
+        while await self._claim() or self._running:
+            if self._running:
+                await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
+
+    async def stop(self, grace_s: float) -> None:
+        """Claim nothing more and give running tasks *grace_s* seconds to end."""
+        self._stopping = True
+        self._wake.set()
+        if self._running:
+            _, late = await asyncio.wait(self._running, timeout=grace_s)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+
+    async def _claim(self) -> int:
+        free = self._slots - len(self._running)
+        if free <= 0:
+            return 0
+        tasks = await queue.claim_batch(self._hub.pool, free, self._hub.settings.lease_seconds)
+        for task in tasks:
+            running = asyncio.create_task(self._carry_out(task))
+            self._running.add(running)
+            running.add_done_callback(self._ended)
+        return len(tasks)
+
+    async def _carry_out(self, task: Task) -> None:
+        if task.kind == "pull":
+            await work.run(self._hub, task)
+            return
+        async with self._turns[task.calendar_id]:
+            await work.run(self._hub, task)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        self._wake.set()
+
+    async def _rest(self, due_in: float | None) -> None:
+        timeout = _IDLE_S if due_in is None else min(_IDLE_S, max(due_in, 0.05))
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._wake.wait(), timeout)
+
+
+async def listen(database_url: str, wake: Callable[[], None]) -> None:
+    """Call *wake* whenever work is queued, for ever; a lost connection is made anew.
+
+    Through a transaction pooler nothing can be heard: then this returns at once, and the sweep and
+    rung jobs do the waking.
+    """
+    if behind_transaction_pooler(database_url):
+        _log.warning("cannot_listen", reason="DATABASE_URL leads through a transaction pooler")
+        return
+    pause = 0.1
+    while True:
+        try:
+            connection = await asyncpg.connect(
+                database_url, server_settings={"application_name": "calsync-listen"}
+            )
+        except (OSError, asyncpg.PostgresError):
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, 5.0)
+            continue
+        pause = 0.1
+        lost = asyncio.Event()
+        connection.add_termination_listener(lambda *_: lost.set())
+        try:
+            await connection.add_listener(CHANNEL, lambda *_: wake())
+            # Whatever was queued while nobody listened.
+            wake()
+            await lost.wait()
+        finally:
+            with contextlib.suppress(Exception):
+                await connection.close(timeout=1)

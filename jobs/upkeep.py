@@ -1,0 +1,121 @@
+"""Everything on a schedule: the sweep, the fallback poll, channels, what was left half done."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any, cast
+from uuid import UUID
+
+import structlog
+
+from jobs.drain import Drainer
+from sync_service import telemetry
+from sync_service.engine import channels, connections
+from sync_service.engine.hub import Hub
+from sync_service.errors import SyncError
+from sync_service.store import channels as channel_rows
+from sync_service.store import connections as connection_rows
+from sync_service.store import events, queue, trail
+
+_log = structlog.get_logger(__name__)
+_LOCKS = {"poll": 7_241_001, "renew": 7_241_002, "upkeep": 7_241_003}
+
+Context = dict[str, Any]
+
+
+def hub_of(ctx: Context) -> Hub:
+    """Return the hub that the worker opened at its start."""
+    return cast("Hub", ctx["hub"])
+
+
+async def drain(ctx: Context) -> None:
+    """Look for work now."""
+    cast("Drainer", ctx["drainer"]).wake()
+
+
+async def sweep(ctx: Context) -> None:
+    """Free rows whose worker died, and look for work that nobody rang for."""
+    hub = hub_of(ctx)
+    released = await queue.release_expired(hub.pool)
+    if released:
+        _log.warning("leases_lapsed", rows=released)
+    cast("Drainer", ctx["drainer"]).wake()
+    totals = await queue.totals(hub.pool)
+    for status in ("pending", "processing", "failed"):
+        telemetry.queue_rows.labels(status).set(totals[status])
+    telemetry.queue_oldest.set(totals["oldest_pending_seconds"] or 0)
+
+
+async def open_connection(ctx: Context, connection_id: str) -> None:
+    """List a connection's calendars and start syncing."""
+    await connections.open_connection(hub_of(ctx), UUID(connection_id))
+
+
+async def poll(ctx: Context) -> None:
+    """Ask for a pull of every calendar that has not been read for the poll interval."""
+    hub = hub_of(ctx)
+    intervals = {"google": hub.settings.google_poll_seconds}
+    async with _alone(hub, "poll") as mine:
+        if mine:
+            for provider, seconds in intervals.items():
+                await queue.request_due_pulls(hub.pool, provider, seconds)
+
+
+async def renew_channels(ctx: Context) -> None:
+    """Replace channels before they end."""
+    hub = hub_of(ctx)
+    async with _alone(hub, "renew") as mine:
+        if mine:
+            await channels.renew_due(hub)
+
+
+async def mend(ctx: Context) -> None:
+    """Finish what a dead process left half done, and refresh tokens ahead of their end."""
+    hub = hub_of(ctx)
+    async with _alone(hub, "upkeep") as mine:
+        if not mine:
+            return
+        for connection_id in await connection_rows.without_calendars(hub.pool):
+            await _attempt("open", connections.open_connection(hub, connection_id))
+        for connection_id in await connection_rows.half_disconnected(hub.pool):
+            await _attempt("disconnect", connections.finish_disconnect(hub, connection_id))
+        for connection_id in await connection_rows.expiring_tokens(hub.pool, 360.0):
+            connection = await connection_rows.read(hub.pool, connection_id)
+            if connection is not None:
+                await _attempt("refresh", hub.account(connection).access_token())
+
+
+async def clean(ctx: Context) -> None:
+    """Remove what is kept for a limited time only."""
+    hub = hub_of(ctx)
+    async with _alone(hub, "upkeep") as mine:
+        if not mine:
+            return
+        settings = hub.settings
+        await queue.delete_completed(hub.pool, settings.retain_queue_days)
+        await trail.purge_audit(hub.pool, settings.retain_audit_days)
+        await events.purge_tombstones(hub.pool, settings.retain_tombstones_days)
+        await connection_rows.purge_states(hub.pool)
+        await channel_rows.purge(hub.pool)
+
+
+async def _attempt(what: str, doing: Any) -> None:
+    try:
+        await doing
+    except SyncError as fault:
+        _log.warning("upkeep_failed", what=what, error=fault.as_json())
+
+
+@asynccontextmanager
+async def _alone(hub: Hub, job: str) -> AsyncGenerator[bool]:
+    """Say whether this process alone does *job* now: schedules may fire in several workers."""
+    async with hub.pool.acquire() as connection:
+        mine = bool(
+            await connection.fetchval("select pg_try_advisory_lock($1::bigint)", _LOCKS[job])
+        )
+        try:
+            yield mine
+        finally:
+            if mine:
+                await connection.execute("select pg_advisory_unlock($1::bigint)", _LOCKS[job])

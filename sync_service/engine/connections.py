@@ -1,0 +1,201 @@
+"""Connecting an account and letting it go: OAuth with PKCE, calendars listed, grants given back."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import secrets
+from dataclasses import dataclass
+from uuid import UUID
+
+import structlog
+
+from sync_service.engine import channels
+from sync_service.engine.accounts import seal, unseal
+from sync_service.engine.hub import Hub
+from sync_service.errors import (
+    Misconfigured,
+    MissingScope,
+    ProviderUnavailable,
+    Rejected,
+    SyncError,
+)
+from sync_service.providers.base import Grant
+from sync_service.store import calendars, connections, queue, trail
+from sync_service.store.connections import ConsentState
+from sync_service.store.pool import transaction
+
+_VERIFIER = "oauth_states.code_verifier"
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Finished:
+    """How a consent ended: *status* is `connected` or a reason; *detail* says it in words."""
+
+    return_to: str | None
+    status: str
+    connection_id: UUID | None
+    detail: str
+
+
+async def start(
+    hub: Hub, *, provider: str, user_id: UUID, return_to: str | None, preview: bool
+) -> str:
+    """Return the consent page to send the user to.
+
+    The state is random, used once, good for ten minutes, bound to the user, and kept as a hash.
+    Raises `Rejected` for an unknown provider and `Misconfigured` without a client id.
+    """
+    if provider not in hub.providers:
+        raise Rejected(f"There is no provider called {provider}.", code="unknown_provider")
+    if not getattr(hub.settings, f"{provider}_client_id"):
+        raise Misconfigured(
+            f"{provider.upper()}_CLIENT_ID is not set; see the README.", code="provider_not_set_up"
+        )
+    state, verifier = secrets.token_urlsafe(32), secrets.token_urlsafe(48)
+    state_hash = _hash(state)
+    challenge = base64.urlsafe_b64encode(_hash(verifier)).rstrip(b"=").decode()
+    await connections.save_state(
+        hub.pool,
+        state_hash=state_hash,
+        user_id=user_id,
+        provider=provider,
+        sealed_verifier=hub.vault.seal(verifier, place=_VERIFIER, row=state_hash.hex()),
+        return_to=return_to,
+        preview=preview,
+    )
+    return hub.providers[provider].authorization_url(
+        state=state, code_challenge=challenge, login_hint=None
+    )
+
+
+async def finish(
+    hub: Hub, *, provider: str, state: str, code: str | None, error: str | None
+) -> Finished:
+    """Take the user back from the consent page; never raises for what they or the provider did."""
+    consent = None
+    if provider in hub.providers:
+        consent = await connections.consume_state(hub.pool, _hash(state), provider)
+    if consent is None or not consent.fresh:
+        return Finished(
+            consent.return_to if consent else None,
+            "invalid_state",
+            None,
+            "This link was used already or is too old; connect again.",
+        )
+    if code is None:
+        status = "denied" if error == "access_denied" else "refused"
+        return Finished(consent.return_to, status, None, "Access was not granted.")
+    verifier = hub.vault.open(consent.code_verifier, place=_VERIFIER, row=_hash(state).hex())
+    try:
+        grant = await hub.providers[provider].exchange(code=code, code_verifier=verifier)
+    except MissingScope as fault:
+        return Finished(consent.return_to, "missing_scope", None, fault.detail)
+    except ProviderUnavailable as fault:
+        return Finished(consent.return_to, "provider_unavailable", None, fault.detail)
+    except SyncError as fault:
+        return Finished(consent.return_to, "exchange_failed", None, fault.detail)
+    connection_id = await _save(hub, provider, consent, grant)
+    try:
+        await open_connection(hub, connection_id)
+    except SyncError as fault:
+        # The sweep lists the calendars later; the account itself is connected.
+        _log.warning("calendars_not_listed", error=fault.as_json())
+    return Finished(consent.return_to, "connected", connection_id, "Connected.")
+
+
+async def open_connection(hub: Hub, connection_id: UUID) -> None:
+    """List the account's calendars, turn on the primary one, ask for a pull. Repeatable."""
+    connection = await connections.read(hub.pool, connection_id)
+    if connection is None or connection.status != "active":
+        return
+    found = await hub.session(connection).list_calendars()
+    async with transaction(hub.pool) as store:
+        await calendars.upsert(store, connection_id, found)
+        await calendars.enable_primary(store, connection_id)
+        enabled = await calendars.enabled_of_connection(store, connection_id)
+        for calendar_id in enabled:
+            await calendars.ensure_feed(store, calendar_id)
+            await calendars.set_state(store, calendar_id, "catching_up")
+        await queue.request_pulls(store, enabled, "connected")
+
+
+async def disconnect(hub: Hub, connection_id: UUID) -> None:
+    """Stop channels, give the grant back, wipe the tokens. Events and mappings stay.
+
+    The connection counts as disconnected from the first commit on; a process that dies after it is
+    finished by the sweep.
+    """
+    async with transaction(hub.pool) as store:
+        await connections.set_status(store, connection_id, "disconnected")
+    await finish_disconnect(hub, connection_id)
+
+
+async def finish_disconnect(hub: Hub, connection_id: UUID) -> None:
+    """Do what a disconnect has still to do. Repeatable."""
+    connection = await connections.read(hub.pool, connection_id)
+    if connection is None or connection.status != "disconnected":
+        return
+    session = hub.session(connection)
+    for calendar_id in await connections.calendars_of(hub.pool, connection_id):
+        await channels.stop(hub, session, calendar_id, keep_newest=False)
+    sealed = await connections.read_tokens(hub.pool, connection_id)
+    if sealed is not None and not await connections.shares_account(hub.pool, connection_id):
+        try:
+            await hub.providers[connection.provider].revoke(
+                unseal(hub.vault, connection_id, sealed)
+            )
+        except SyncError as fault:
+            # The grant may outlive us at the provider; our copy of it does not.
+            _log.warning("grant_not_revoked", error=fault.as_json())
+    async with transaction(hub.pool) as store:
+        await connections.wipe_tokens(store, connection_id)
+        await calendars.disconnect(store, connection_id)
+        await trail.audit(
+            store,
+            [
+                trail.Deed(
+                    user_id=connection.user_id,
+                    action="connection.disconnected",
+                    source=connection.provider,
+                    connection_id=connection_id,
+                )
+            ],
+        )
+    hub.account(connection).forget()
+
+
+async def _save(hub: Hub, provider: str, consent: ConsentState, grant: Grant) -> UUID:
+    async with transaction(hub.pool) as store:
+        connection_id = await connections.save_connection(
+            store,
+            user_id=consent.user_id,
+            provider=provider,
+            account_id=grant.account_id,
+            account_email=grant.account_email,
+            scopes=grant.scopes,
+            preview=consent.preview,
+        )
+        await connections.save_tokens(
+            store, connection_id, seal(hub.vault, connection_id, grant.tokens)
+        )
+        await trail.audit(
+            store,
+            [
+                trail.Deed(
+                    user_id=consent.user_id,
+                    action="connection.connected",
+                    source=provider,
+                    connection_id=connection_id,
+                )
+            ],
+        )
+    connection = await connections.read(hub.pool, connection_id)
+    if connection is not None:
+        hub.account(connection).forget()
+    return connection_id
+
+
+def _hash(text: str) -> bytes:
+    return hashlib.sha256(text.encode()).digest()

@@ -1,0 +1,202 @@
+"""A pull: bring what changed in one remote calendar here, page by page.
+
+A page and the position after it commit together. Without a position everything is listed (a full
+sync): a pass that remembers its last page, serves the old data meanwhile, and at its end has every
+event read that a complete listing left out. Deletions are believed only after that read.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import structlog
+
+from sync_service.engine import channels
+from sync_service.engine.hub import Hub
+from sync_service.engine.settle import Arrival, Feed, Settled, settle
+from sync_service.errors import ProviderUnavailable, ResyncRequired
+from sync_service.providers.base import ChangePage, RemoteEvent, RemovedEvent
+from sync_service.store import calendars, connections, events, mappings, queue
+from sync_service.store.calendars import Calendar
+from sync_service.store.pool import Connection, transaction
+from sync_service.store.queue import Task
+
+CURSOR_KEY = "1"
+"""Changes with the parameters of the listing; a cursor made under another key starts anew."""
+_TURN_S = 10.0
+_log = structlog.get_logger(__name__)
+
+
+@dataclass
+class _Turn:
+    """One claim's worth of work: a full sync hands the row back when its time is up."""
+
+    ends_at: float
+    resyncs: int = 0
+    pages: int = 0
+    touched: int = 0
+
+
+async def pull(hub: Hub, task: Task) -> str:
+    """Carry out *task*; answers `pulled`, or `unfinished` when a full sync goes on later."""
+    calendar = await calendars.read(hub.pool, task.calendar_id)
+    if calendar is None or not calendar.enabled:
+        await queue.complete(hub.pool, task)
+        return "nothing"
+    connection = await connections.read(hub.pool, calendar.connection_id)
+    if connection is None:
+        await queue.complete(hub.pool, task)
+        return "nothing"
+    session = hub.session(connection)
+    await calendars.ensure_feed(hub.pool, calendar.id)
+    await channels.ensure(hub, session, calendar)
+    turn = _Turn(ends_at=time.monotonic() + _TURN_S)
+    page: str | None = None
+    while True:
+        calendar = await _at_start_of_page(hub, task, calendar, page)
+        if calendar is None:
+            return "nothing"
+        try:
+            changes = await session.changes(
+                calendar.ref,
+                cursor=calendar.cursor,
+                page=calendar.pass_page if calendar.pass_id else page,
+                since=_since(hub, calendar),
+            )
+        except ResyncRequired:
+            turn.resyncs += 1
+            if turn.resyncs > 1:
+                raise
+            _log.info("full_sync_needed", calendar_id=str(calendar.id))
+            await calendars.drop_cursor(hub.pool, calendar.id)
+            page = None
+            continue
+        if not await _apply(hub, task, calendar, changes, turn):
+            return "nothing"
+        if changes.next_page is None:
+            return "pulled"
+        page = changes.next_page
+        if calendar.pass_id and time.monotonic() > turn.ends_at:
+            await queue.hand_back(hub.pool, task)
+            return "unfinished"
+        if not await queue.extend_lease(hub.pool, task, hub.settings.lease_seconds):
+            return "nothing"
+
+
+async def _at_start_of_page(
+    hub: Hub, task: Task, calendar: Calendar, page: str | None
+) -> Calendar | None:
+    """Return the calendar as of now, in a full sync where one is due; None when it is not ours."""
+    current = await calendars.read(hub.pool, calendar.id)
+    if current is None:
+        return None
+    listing = current.cursor is None or current.wants_full or current.cursor_key != CURSOR_KEY
+    if page is not None or current.pass_id is not None or not listing:
+        return current
+    async with transaction(hub.pool) as connection:
+        if not await queue.holds_lease(connection, task):
+            return None
+        await calendars.lock_feed(connection, current.id)
+        await calendars.start_pass(connection, current.id)
+        await calendars.set_state(
+            connection,
+            current.id,
+            "importing" if current.cursor is None else "catching_up",
+            reason="Everything in the calendar is being read.",
+        )
+    return await calendars.read(hub.pool, calendar.id)
+
+
+async def _apply(
+    hub: Hub, task: Task, calendar: Calendar, changes: ChangePage, turn: _Turn
+) -> bool:
+    """Commit a page together with the position after it; False when the lease was lost."""
+    feed = Feed(asked_at=calendar.read_at, since=_since(hub, calendar), pass_id=calendar.pass_id)
+    arrivals = _arrivals(changes)
+    provider = hub.providers[calendar.provider]
+    async with transaction(hub.pool) as connection:
+        if not await queue.holds_lease(connection, task):
+            return False
+        await calendars.lock_feed(connection, calendar.id)
+        settled = await settle(connection, provider, calendar, arrivals, feed=feed)
+        if changes.access_role and changes.access_role != calendar.access_role:
+            await calendars.note_role(
+                connection, calendar.id, changes.access_role, changes.time_zone
+            )
+        if changes.next_page is not None:
+            if calendar.pass_id:
+                await calendars.save_pass_page(
+                    connection, calendar.id, changes.next_page, len(arrivals)
+                )
+        else:
+            await _finish(connection, task, calendar, changes, feed, len(arrivals))
+    turn.pages += 1
+    turn.touched += len(settled.touched)
+    _report(calendar, changes, settled)
+    return True
+
+
+async def _finish(
+    connection: Connection,
+    task: Task,
+    calendar: Calendar,
+    changes: ChangePage,
+    feed: Feed,
+    listed: int,
+) -> None:
+    if changes.cursor is None:
+        raise ProviderUnavailable("The listing ended without a position to go on from.")
+    if calendar.pass_id and calendar.pass_started_at:
+        await _have_missing_read(connection, calendar, feed)
+        await events.enqueue_missing(connection, calendar.id, calendar.user_id, feed.since)
+    await calendars.save_cursor(connection, calendar.id, changes.cursor, CURSOR_KEY)
+    await calendars.note_synced(connection, calendar.id, done=listed if calendar.pass_id else None)
+    if calendar.state == "action_required":
+        await queue.release_waiting(connection, [calendar.id])
+    await queue.complete(connection, task)
+
+
+async def _have_missing_read(connection: Connection, calendar: Calendar, feed: Feed) -> None:
+    """Ask for a read of every event that the complete listing left out."""
+    assert calendar.pass_id and calendar.pass_started_at  # noqa: S101  # callers asked
+    missing = await mappings.unseen(
+        connection, calendar.id, calendar.pass_id, calendar.pass_started_at, feed.since
+    )
+    await mappings.look_again(connection, [row["id"] for row in missing])
+    await queue.enqueue_pushes(
+        connection,
+        [(row["user_id"], row["event_id"], calendar.id, "missing") for row in missing],
+    )
+
+
+def _arrivals(changes: ChangePage) -> list[Arrival]:
+    """Return the last word on each remote id of the page."""
+    latest: dict[str, Arrival] = {}
+    for change in changes.changes:
+        match change:
+            case RemoteEvent():
+                latest[change.external_id] = Arrival(change.external_id, change)
+            case RemovedEvent():
+                latest[change.external_id] = Arrival(change.external_id, None)
+    return list(latest.values())
+
+
+def _since(hub: Hub, calendar: Calendar) -> datetime:
+    """Return the start of the window; the same for every page of a full sync."""
+    anchor = calendar.pass_started_at or datetime.now(UTC)
+    return anchor - timedelta(days=hub.settings.sync_window_past_days)
+
+
+def _report(calendar: Calendar, changes: ChangePage, settled: Settled) -> None:
+    if settled.touched or changes.skip_reasons:
+        _log.info(
+            "page_applied",
+            calendar_id=str(calendar.id),
+            created=len(settled.created),
+            updated=len(settled.updated),
+            deleted=len(settled.deleted),
+            conflicts=settled.conflicts,
+            skipped=len(changes.skip_reasons),
+        )

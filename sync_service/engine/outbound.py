@@ -1,0 +1,267 @@
+"""A push: bring one calendar's copy of one event to what the event says now.
+
+Whatever the queue row was made for, the event is read afresh, so the order of changes cannot be
+wrong. The remote id is on record before the first call; every write is conditional or recognisable
+when repeated; what the provider answers is settled like any remote version, and the row's end
+commits together with it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+from uuid import uuid4
+
+from sync_service.core.event import Content
+from sync_service.core.fingerprint import changed_units
+from sync_service.engine.hub import Hub
+from sync_service.engine.settle import Arrival, settle
+from sync_service.errors import (
+    ChangedMeanwhile,
+    Gone,
+    IdTaken,
+    Retryable,
+    Unmappable,
+)
+from sync_service.providers.base import Capabilities, Mark, RemoteEvent, Session
+from sync_service.store import calendars, connections, events, mappings, queue, trail
+from sync_service.store.calendars import Calendar
+from sync_service.store.events import EventRow
+from sync_service.store.mappings import Mapping
+from sync_service.store.pool import transaction
+from sync_service.store.queue import Task
+
+_ROUNDS = 6
+
+
+@dataclass(frozen=True)
+class View:
+    """What a push knows before each step; *wanted* says that the calendar should hold the event."""
+
+    calendar: Calendar
+    event: EventRow | None
+    mapping: Mapping | None
+    wanted: bool
+
+
+@dataclass(frozen=True)
+class Step:
+    """The next thing to do. *units* are sent by an update."""
+
+    do: Literal["nothing", "look", "create", "update", "delete"]
+    units: frozenset[str] = frozenset()
+
+
+def next_step(view: View, capabilities: Capabilities) -> Step:
+    """Decide from what is on record. Raises `Unmappable` for what must not be sent."""
+    mapping, event = view.mapping, view.event
+    if mapping is None or mapping.status == "deleted":
+        return Step("create") if view.wanted else Step("nothing")
+    if mapping.status == "conflict":
+        return Step("nothing")
+    if mapping.stale:
+        return Step("look")
+    if mapping.status == "pending":
+        return Step("create") if view.wanted else Step("delete")
+    if not view.wanted or event is None or mapping.base is None:
+        if mapping.read_only:
+            raise Unmappable(mapping.read_only, code="remote_read_only")
+        return Step("delete")
+    units = changed_units(mapping.base, event.content, capabilities.units)
+    if not units:
+        return Step("nothing")
+    if mapping.read_only:
+        raise Unmappable(mapping.read_only, code="remote_read_only")
+    return Step("update", units)
+
+
+async def push(hub: Hub, task: Task) -> str:
+    """Carry out *task*; answers what was done last (`nothing`, `created`, …).
+
+    Raises the errors of the provider; the row is then still ours to postpone or give up.
+    """
+    assert task.event_id is not None  # noqa: S101  # the table's check says so
+    for _ in range(_ROUNDS):
+        view = await _view(hub, task)
+        if view is None:
+            await queue.complete(hub.pool, task)
+            return "nothing"
+        provider = hub.providers[view.calendar.provider]
+        step = next_step(view, provider.capabilities(view.calendar.access_role))
+        if step.do == "nothing":
+            await _finish(hub, task, view)
+            return "nothing"
+        connection = await connections.read(hub.pool, view.calendar.connection_id)
+        if connection is None:
+            await queue.complete(hub.pool, task)
+            return "nothing"
+        session = hub.session(connection)
+        try:
+            if step.do == "look":
+                await _look(hub, task, session, view)
+                continue
+            return await _write(hub, task, session, view, step)
+        except (ChangedMeanwhile, Gone):
+            await _look(hub, task, session, view)
+        except IdTaken:
+            await _choose_another_id(hub, view)
+    raise Retryable("The event keeps changing on both sides.", code="event_busy")
+
+
+async def _view(hub: Hub, task: Task) -> View | None:
+    assert task.event_id is not None  # noqa: S101  # the table's check says so
+    async with hub.pool.acquire() as connection:
+        calendar = await calendars.read(connection, task.calendar_id)
+        if calendar is None or calendar.direction == "pull":
+            return None
+        event = await events.read(connection, task.event_id)
+        mapping = await mappings.read_pair(connection, task.event_id, task.calendar_id)
+        wanted = (
+            event is not None
+            and event.live
+            and await calendars.is_target(
+                connection, event.user_id, event.calendar_id, task.calendar_id
+            )
+        )
+    return View(calendar, event, mapping, wanted)
+
+
+async def _write(hub: Hub, task: Task, session: Session, view: View, step: Step) -> str:
+    match step.do:
+        case "create":
+            await _create(hub, task, session, view)
+            return "created"
+        case "update":
+            await _update(hub, task, session, view, step.units)
+            return "updated"
+        case _:
+            await _delete(hub, task, session, view)
+            return "deleted"
+
+
+async def _create(hub: Hub, task: Task, session: Session, view: View) -> None:
+    assert view.event is not None  # noqa: S101  # only wanted events are created
+    provider = hub.providers[view.calendar.provider]
+    mapping = view.mapping
+    if mapping is None:
+        mapping_id = uuid4()
+        mapping = await mappings.reserve(
+            hub.pool,
+            mapping_id=mapping_id,
+            user_id=view.event.user_id,
+            event_id=view.event.id,
+            calendar_id=view.calendar.id,
+            external_id=provider.new_external_id(mapping_id, 0),
+            intent=view.event.content,
+        )
+    created = await session.create(
+        view.calendar.ref,
+        mapping.external_id,
+        view.event.content,
+        Mark(view.event.id, mapping.id),
+    )
+    sent = None if created.existed else view.event.content
+    await _record(hub, task, view, created.event, sent=sent, action="push.created")
+
+
+async def _update(
+    hub: Hub, task: Task, session: Session, view: View, units: frozenset[str]
+) -> None:
+    assert view.event is not None and view.mapping is not None  # noqa: S101  # see next_step
+    stored = await session.update(
+        view.calendar.ref,
+        view.mapping.external_id,
+        etag=view.mapping.etag,
+        content=view.event.content,
+        units=units,
+    )
+    await _record(
+        hub, task, view, stored, sent=view.event.content, action="push.updated", units=units
+    )
+
+
+async def _delete(hub: Hub, task: Task, session: Session, view: View) -> None:
+    mapping = view.mapping
+    assert mapping is not None  # noqa: S101  # see next_step
+    await session.delete(view.calendar.ref, mapping.external_id, mapping.etag)
+    async with transaction(hub.pool) as connection:
+        if await queue.holds_lease(connection, task):
+            await mappings.settle_deleted(connection, [mapping.id])
+            await trail.audit(connection, [_deed(view, task, "push.deleted")])
+            await queue.complete(connection, task)
+            await events.announce(connection, task.user_id, [mapping.event_id])
+
+
+async def _record(
+    hub: Hub,
+    task: Task,
+    view: View,
+    stored: RemoteEvent,
+    *,
+    sent: Content | None,
+    action: str,
+    units: frozenset[str] = frozenset(),
+) -> None:
+    """Settle the provider's answer: what it stored is the new base, whatever it made of it."""
+    provider = hub.providers[view.calendar.provider]
+    async with transaction(hub.pool) as connection:
+        if not await queue.holds_lease(connection, task):
+            return
+        arrival = Arrival(stored.external_id, stored, base=sent)
+        await settle(connection, provider, view.calendar, [arrival])
+        await trail.audit(connection, [_deed(view, task, action, units)])
+        await queue.complete(connection, task)
+        assert task.event_id is not None  # noqa: S101  # the table's check says so
+        await events.announce(connection, task.user_id, [task.event_id])
+
+
+async def _look(hub: Hub, task: Task, session: Session, view: View) -> None:
+    """Read the remote copy and settle it; the next round sees the outcome."""
+    mapping = view.mapping or (
+        await mappings.read_pair(hub.pool, task.event_id, task.calendar_id)
+        if task.event_id
+        else None
+    )
+    if mapping is None:
+        return
+    remote = await session.get(view.calendar.ref, mapping.external_id)
+    provider = hub.providers[view.calendar.provider]
+    async with transaction(hub.pool) as connection:
+        if await queue.holds_lease(connection, task):
+            arrival = Arrival(mapping.external_id, remote)
+            await settle(connection, provider, view.calendar, [arrival], looked=True)
+
+
+async def _choose_another_id(hub: Hub, view: View) -> None:
+    assert view.event is not None  # noqa: S101  # only a create can meet a taken id
+    mapping = await mappings.read_pair(hub.pool, view.event.id, view.calendar.id)
+    if mapping is None:
+        return
+    provider = hub.providers[view.calendar.provider]
+    tried = [provider.new_external_id(mapping.id, attempt) for attempt in range(_ROUNDS)]
+    following = tried.index(mapping.external_id) + 1 if mapping.external_id in tried else 0
+    if following >= _ROUNDS:
+        raise Unmappable("Every id that could be chosen is taken.", code="ids_exhausted")
+    await mappings.rename(hub.pool, mapping.id, tried[following])
+
+
+async def _finish(hub: Hub, task: Task, view: View) -> None:
+    async with transaction(hub.pool) as connection:
+        mapping, event = view.mapping, view.event
+        if mapping and event and view.wanted and mapping.status in ("synced", "failed"):
+            await mappings.settle_version(connection, mapping.id, event.version)
+        await queue.complete(connection, task)
+        if task.event_id:
+            await events.announce(connection, task.user_id, [task.event_id])
+
+
+def _deed(view: View, task: Task, action: str, units: frozenset[str] = frozenset()) -> trail.Deed:
+    return trail.Deed(
+        user_id=task.user_id,
+        action=action,
+        source="app",
+        connection_id=view.calendar.connection_id,
+        calendar_id=view.calendar.id,
+        event_id=task.event_id,
+        detail={"units": sorted(units), "attempt": task.attempts},
+    )

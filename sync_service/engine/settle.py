@@ -1,0 +1,405 @@
+"""Brings remote versions of events together with ours, in the caller's transaction.
+
+Pages of a feed, answers to our own writes and single reads all end here: lock the events, then
+their mappings; let `core.plan` decide on three versions; write everything in a few set-based
+statements. The base afterwards is what the remote side holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from uuid import UUID, uuid4
+
+from sync_service.core import plan as planning
+from sync_service.core.event import Content, to_json
+from sync_service.core.fingerprint import fingerprint
+from sync_service.core.merge import equal
+from sync_service.core.plan import Plan
+from sync_service.providers.base import Capabilities, Provider, RemoteEvent
+from sync_service.store import events, mappings, queue, trail
+from sync_service.store.calendars import Calendar
+from sync_service.store.events import EventRow, NewEvent
+from sync_service.store.mappings import Agreement, Mapping
+from sync_service.store.pool import Connection, mark_origin
+
+_ID_ATTEMPTS = 4
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """A remote version: *remote* is None when it is deleted there.
+
+    *base* replaces the mapping's base where we know better: the content that we just sent.
+    """
+
+    external_id: str
+    remote: RemoteEvent | None
+    base: Content | None = None
+
+
+@dataclass(frozen=True)
+class Feed:
+    """The arrivals are a page of a feed, asked for at *asked_at* (the database's clock).
+
+    What we learnt about an event since then is newer than the page. Events that are not mapped and
+    ended before *since* are left out; *pass_id* is the full listing that the page belongs to.
+    """
+
+    asked_at: datetime
+    since: datetime
+    pass_id: UUID | None = None
+
+
+@dataclass
+class Settled:
+    """What became of the arrivals, by event id."""
+
+    created: list[UUID] = field(default_factory=list[UUID])
+    updated: list[UUID] = field(default_factory=list[UUID])
+    deleted: list[UUID] = field(default_factory=list[UUID])
+    conflicts: int = 0
+
+    @property
+    def touched(self) -> list[UUID]:
+        """Events whose row changed."""
+        return [*self.created, *self.updated, *self.deleted]
+
+
+@dataclass
+class _Writes:
+    inserts: list[NewEvent] = field(default_factory=list[NewEvent])
+    updates: dict[UUID, Content] = field(default_factory=dict[UUID, Content])
+    deletes: list[UUID] = field(default_factory=list[UUID])
+    agreements: list[Agreement] = field(default_factory=list[Agreement])
+    tombstones: list[UUID] = field(default_factory=list[UUID])
+    look_again: list[UUID] = field(default_factory=list[UUID])
+    seen: list[UUID] = field(default_factory=list[UUID])
+    parked: list[UUID] = field(default_factory=list[UUID])
+    pushes: dict[UUID, str] = field(default_factory=dict[UUID, str])
+    conflicts: list[trail.Conflict] = field(default_factory=list[trail.Conflict])
+
+
+async def settle(
+    connection: Connection,
+    provider: Provider,
+    calendar: Calendar,
+    arrivals: Sequence[Arrival],
+    *,
+    feed: Feed | None = None,
+    looked: bool = False,
+) -> Settled:
+    """Settle *arrivals* of *calendar*; the transaction's changes are marked as coming from it.
+
+    *looked* says that they were read one by one just now, under the lease of their push.
+    """
+    await mark_origin(connection, calendar.id, calendar.provider)
+    settlement = _Settlement(provider, calendar, feed, looked)
+    await settlement.load(connection, arrivals)
+    for arrival in arrivals:
+        settlement.decide(arrival)
+    return await settlement.write(connection)
+
+
+class _Settlement:
+    """One call of `settle`: what was locked, what is decided, what is written."""
+
+    def __init__(
+        self, provider: Provider, calendar: Calendar, feed: Feed | None, looked: bool
+    ) -> None:
+        self._provider = provider
+        self._calendar = calendar
+        self._capabilities: Capabilities = provider.capabilities(calendar.access_role)
+        self._feed = feed
+        self._looked = looked
+        self._events: dict[UUID, EventRow] = {}
+        self._mappings: dict[str, Mapping] = {}
+        self._pushing: set[UUID] = set()
+        self._taken: set[UUID] = set()
+        self._writes = _Writes()
+
+    async def load(self, connection: Connection, arrivals: Sequence[Arrival]) -> None:
+        """Lock what the arrivals are about: events first, then mappings, each by id."""
+        calendar_id = self._calendar.id
+        pairs = await mappings.find(
+            connection, calendar_id, [arrival.external_id for arrival in arrivals]
+        )
+        marked = await events.owned(
+            connection,
+            self._calendar.user_id,
+            [
+                arrival.remote.mark.event_id
+                for arrival in arrivals
+                if arrival.remote and arrival.remote.mark
+            ],
+        )
+        event_ids = {event_id for _, event_id in pairs} | marked
+        self._events = await events.lock(connection, event_ids)
+        locked = await mappings.lock(connection, [mapping_id for mapping_id, _ in pairs])
+        self._mappings = {mapping.external_id: mapping for mapping in locked}
+        self._taken = await mappings.taken_events(connection, calendar_id, list(event_ids))
+        if self._feed:
+            self._pushing = await mappings.in_flight(connection, calendar_id, list(event_ids))
+
+    def decide(self, arrival: Arrival) -> None:
+        """Decide what follows from one arrival."""
+        mapping = self._mappings.get(arrival.external_id)
+        if mapping is None:
+            if arrival.remote is not None:
+                self._meet(arrival.remote)
+            return
+        local = self._events.get(mapping.event_id)
+        if self._feed:
+            if self._feed.pass_id is not None and arrival.remote is not None:
+                self._writes.seen.append(mapping.id)
+            if self._is_old_news(mapping, local, arrival.remote):
+                return
+        self._compare(mapping, local, arrival)
+
+    def _is_old_news(
+        self, mapping: Mapping, local: EventRow | None, remote: RemoteEvent | None
+    ) -> bool:
+        """Pass over echoes and stale copies; have doubtful ones read once more."""
+        assert self._feed is not None  # noqa: S101  # only pages of a feed can be old
+        if mapping.status == "conflict":
+            return True
+        if remote is None and mapping.status == "deleted":
+            return True
+        if remote is not None and mapping.status != "deleted":
+            if remote.etag is not None and remote.etag == mapping.etag:
+                return True
+            if (
+                remote.modified_at is not None
+                and mapping.external_updated_at is not None
+                and remote.modified_at < mapping.external_updated_at
+            ):
+                return True
+        pushing = mapping.event_id in self._pushing
+        if (
+            pushing
+            and remote is not None
+            and local is not None
+            and local.live
+            and equal(local.content, remote.content, self._capabilities.units)
+        ):
+            return True
+        newer = mapping.last_synced_at is not None and mapping.last_synced_at >= self._feed.asked_at
+        if pushing or newer:
+            self._writes.look_again.append(mapping.id)
+            self._writes.pushes[mapping.event_id] = "look_again"
+            return True
+        return False
+
+    def _meet(self, remote: RemoteEvent) -> None:
+        """A remote event that we do not know: our own with its mapping lost, or a new one."""
+        if self._calendar.direction == "push":
+            return
+        mark = remote.mark
+        if mark is not None and mark.event_id in self._events and mark.event_id not in self._taken:
+            ids = (
+                self._provider.new_external_id(mark.mapping_id, attempt)
+                for attempt in range(_ID_ATTEMPTS)
+            )
+            if remote.external_id in ids:
+                self._taken.add(mark.event_id)
+                mapping = self._new_mapping(mark.mapping_id, mark.event_id, remote.external_id)
+                self._compare(
+                    mapping, self._events[mark.event_id], Arrival(remote.external_id, remote)
+                )
+                return
+        content = remote.content
+        if self._feed and content.end <= self._feed.since and not content.recurrence:
+            return
+        event_id = uuid4()
+        mapping = self._new_mapping(uuid4(), event_id, remote.external_id)
+        self._writes.inserts.append(
+            NewEvent(event_id, self._calendar.user_id, self._calendar.id, content)
+        )
+        self._agree(mapping, remote, version=1)
+
+    def _compare(self, mapping: Mapping, local: EventRow | None, arrival: Arrival) -> None:
+        remote = arrival.remote
+        ours = local.content if local is not None and local.live else None
+        base = arrival.base or mapping.base
+        if mapping.status == "deleted" and arrival.base is None:
+            # Both sides had agreed that it is gone, so what is here now is the only version.
+            base = None
+        units = self._capabilities.units
+        decided = planning.plan(
+            base,
+            ours,
+            remote.content if remote else None,
+            units,
+            prefer=self._calendar.prefers(
+                local.updated_at if local else self._calendar.read_at,
+                remote.modified_at if remote else None,
+            ),
+        )
+        if mapping.status == "deleted" and ours is None:
+            decided = Plan(decided.local, decided.push)
+        decided = self._within_direction(decided, ours, remote)
+        if decided.clash is not None:
+            self._record(mapping, decided, base, ours, remote)
+            if self._calendar.conflict_policy == "manual":
+                self._writes.parked.append(mapping.id)
+                return
+        self._apply(mapping, local, decided, remote)
+
+    def _within_direction(
+        self, decided: Plan, ours: Content | None, remote: RemoteEvent | None
+    ) -> Plan:
+        if self._calendar.direction == "push":
+            same = (
+                ours is None
+                if remote is None
+                else ours is not None and equal(ours, remote.content, self._capabilities.units)
+            )
+            return Plan("keep", push=not same)
+        if self._calendar.direction == "pull":
+            return Plan(decided.local, push=False, clash=decided.clash)
+        return decided
+
+    def _apply(
+        self, mapping: Mapping, local: EventRow | None, decided: Plan, remote: RemoteEvent | None
+    ) -> None:
+        writes = self._writes
+        event_id = mapping.event_id
+        if isinstance(decided.local, Content):
+            if local is None:
+                writes.inserts.append(
+                    NewEvent(event_id, mapping.user_id, self._calendar.id, decided.local)
+                )
+            else:
+                writes.updates[event_id] = decided.local
+        elif decided.local == "delete":
+            writes.deletes.append(event_id)
+        if remote is None:
+            writes.tombstones.append(mapping.id)
+        else:
+            self._agree(mapping, remote, version=local.version if local else None)
+        if decided.push:
+            writes.pushes[event_id] = "merged"
+
+    def _agree(self, mapping: Mapping, remote: RemoteEvent, *, version: int | None) -> None:
+        pass_id = self._feed.pass_id if self._feed else None
+        self._writes.agreements.append(
+            Agreement(
+                id=mapping.id,
+                user_id=mapping.user_id,
+                event_id=mapping.event_id,
+                calendar_id=mapping.calendar_id,
+                external_id=mapping.external_id,
+                ical_uid=remote.ical_uid,
+                html_link=remote.html_link,
+                etag=remote.etag,
+                external_updated_at=remote.modified_at,
+                base=to_json(remote.content),
+                fingerprint=fingerprint(remote.content, self._capabilities.units),
+                event_version=version,
+                sync_source=self._calendar.provider if mapping.base is None else "app",
+                status="synced",
+                stale=mapping.stale and not self._looked,
+                seen_pass=pass_id,
+                provider_data={"read_only": remote.read_only} if remote.read_only else {},
+            )
+        )
+
+    def _record(
+        self,
+        mapping: Mapping,
+        decided: Plan,
+        base: Content | None,
+        ours: Content | None,
+        remote: RemoteEvent | None,
+    ) -> None:
+        assert decided.clash is not None  # noqa: S101  # callers asked
+        self._writes.conflicts.append(
+            trail.Conflict(
+                user_id=mapping.user_id,
+                event_id=mapping.event_id,
+                calendar_id=mapping.calendar_id,
+                fields=decided.clash.units,
+                base=to_json(base) if base else None,
+                local=to_json(ours) if ours else None,
+                remote=to_json(remote.content) if remote else None,
+                policy=self._calendar.conflict_policy,
+                winner=None if self._calendar.conflict_policy == "manual" else decided.clash.winner,
+            )
+        )
+
+    def _new_mapping(self, mapping_id: UUID, event_id: UUID, external_id: str) -> Mapping:
+        return Mapping(
+            id=mapping_id,
+            user_id=self._calendar.user_id,
+            event_id=event_id,
+            calendar_id=self._calendar.id,
+            external_id=external_id,
+            etag=None,
+            external_updated_at=None,
+            base=None,
+            event_version=None,
+            status="pending",
+            stale=False,
+            last_synced_at=None,
+            read_only=None,
+        )
+
+    async def write(self, connection: Connection) -> Settled:
+        """Write everything that was decided."""
+        writes = self._writes
+        versions = await events.insert(connection, writes.inserts)
+        versions |= await events.update(connection, writes.updates)
+        versions |= await events.delete(connection, writes.deletes)
+        await mappings.agree(
+            connection,
+            [
+                replace(
+                    agreement,
+                    event_version=versions.get(agreement.event_id, agreement.event_version),
+                )
+                for agreement in writes.agreements
+            ],
+        )
+        await mappings.settle_deleted(connection, writes.tombstones)
+        await mappings.look_again(connection, writes.look_again)
+        await mappings.park(connection, writes.parked)
+        if self._feed and self._feed.pass_id:
+            await mappings.mark_seen(connection, writes.seen, self._feed.pass_id)
+        await trail.record_conflicts(connection, writes.conflicts)
+        calendar = self._calendar
+        await queue.enqueue_pushes(
+            connection,
+            [
+                (calendar.user_id, event_id, calendar.id, reason)
+                for event_id, reason in writes.pushes.items()
+            ],
+        )
+        settled = Settled(
+            created=[event.id for event in writes.inserts],
+            updated=list(writes.updates),
+            deleted=writes.deletes,
+            conflicts=len(writes.conflicts),
+        )
+        await trail.audit(connection, self._deeds(settled))
+        await events.announce(connection, calendar.user_id, settled.touched)
+        return settled
+
+    def _deeds(self, settled: Settled) -> list[trail.Deed]:
+        calendar = self._calendar
+        return [
+            trail.Deed(
+                user_id=calendar.user_id,
+                action=f"pull.{what}",
+                source=calendar.provider,
+                connection_id=calendar.connection_id,
+                calendar_id=calendar.id,
+                event_id=event_id,
+            )
+            for what, ids in (
+                ("created", settled.created),
+                ("updated", settled.updated),
+                ("deleted", settled.deleted),
+            )
+            for event_id in ids
+        ]
