@@ -14,7 +14,7 @@ import redis
 from pydantic import SecretStr
 
 from sync_service.devstack.stackfile import StackFile
-from sync_service.settings import Settings
+from sync_service.settings import Settings, load_settings
 from tests.servers import Database, Dev, Servers
 
 JWT_SECRET = "test-secret-of-at-least-thirty-two-bytes"
@@ -59,7 +59,7 @@ def empty_database(servers: Servers) -> Iterator[Database]:
 def redis_url(servers: Servers) -> str:
     """A Valkey without keys."""
     with redis.Redis.from_url(servers.redis_url) as client:  # pyright: ignore[reportUnknownMemberType]
-        client.flushall()
+        client.execute_command("FLUSHALL")  # pyright: ignore[reportUnknownMemberType]
     return servers.redis_url
 
 
@@ -67,7 +67,7 @@ def redis_url(servers: Servers) -> str:
 def settings(database: Database, redis_url: str) -> Settings:
     """The service's settings on the test's own servers; providers point to a closed port."""
     nowhere = "http://127.0.0.1:9"
-    return Settings(
+    return load_settings(
         _env_file=None,
         supabase_url=nowhere,
         supabase_publishable_key="sb_publishable_test",

@@ -26,6 +26,7 @@ Result = TypeVar("Result")
 
 TEMPLATE = "calsync_template"
 START_PATIENCE_S = 60
+_NUMBERS = itertools.count(1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +112,7 @@ class Dev:
     def __init__(self, folder: Path, *arguments: str, environment: dict[str, str] | None = None):
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
-        self.output = folder / "output.txt"
+        self.output = folder.with_name(f"{folder.name}-{next(_NUMBERS)}.txt")
         with self.output.open("w") as file:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "sync_service.cli", "dev", "--dir", str(folder), *arguments],
@@ -123,10 +124,13 @@ class Dev:
             )
 
     def wait_until_up(self) -> StackFile:
-        """Return the stack's file once it is there."""
+        """Return the stack's file once this process has written it."""
         deadline = time.monotonic() + START_PATIENCE_S
         while time.monotonic() < deadline:
-            if info := stackfile.read(self.folder):
+            # A killed stack leaves its file behind, so its presence alone says nothing.
+            if "everything answers" in self.output.read_text():
+                info = stackfile.read(self.folder)
+                assert info
                 return info
             if self.process.poll() is not None:
                 break

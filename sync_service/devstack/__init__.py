@@ -1,1 +1,1 @@
-"""The embedded stack: real servers from the package index, started, watched and stopped together."""
+"""The embedded stack: real servers from the package index, started and stopped together."""

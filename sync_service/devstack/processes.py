@@ -32,8 +32,9 @@ async def spawn(
     log: Path,
     account: str | None = None,
     death_signal: signal.Signals = signal.SIGKILL,
+    errors_only: bool = False,
 ) -> asyncio.subprocess.Process:
-    """Start *argv* in a process group of its own, its output appended to *log*.
+    """Start *argv* in a process group of its own, its output (or errors alone) added to *log*.
 
     On Linux the kernel sends it *death_signal* when this process ends, however it ends. *env*
     is added to our environment, which is kept: proxies and certificates are configured there.
@@ -44,7 +45,7 @@ async def spawn(
             *tied(argv, account, death_signal),
             env={**os.environ, **(env or {})},
             stdin=subprocess.DEVNULL,
-            stdout=descriptor,
+            stdout=subprocess.DEVNULL if errors_only else descriptor,
             stderr=descriptor,
             start_new_session=True,
         )
@@ -98,10 +99,7 @@ class Record:
 
     def sweep(self) -> list[str]:
         """Kill what an earlier supervisor left running and return the names of those parts."""
-        try:
-            left = msgspec.json.decode(self._path.read_bytes(), type=list[Started])
-        except (FileNotFoundError, msgspec.DecodeError):
-            return []
+        left = read_record(self._path)
         swept = [part for part in left if part.born and birth_of(part.pid) == part.born]
         for part in swept:
             kill_group(part.pid)
@@ -114,6 +112,14 @@ class Record:
         return [part.name for part in swept]
 
 
+def read_record(path: Path) -> list[Started]:
+    """Return the processes on record at *path*."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=list[Started])
+    except (FileNotFoundError, msgspec.DecodeError):
+        return []
+
+
 def birth_of(pid: int) -> str:
     """Return something that tells this process from a later one of the same id; '' if none runs."""
     if sys.platform == "linux":
@@ -124,7 +130,7 @@ def birth_of(pid: int) -> str:
         except OSError:
             return ""
         return "" if fields[0] == "Z" else fields[19]
-    answer = subprocess.run(  # noqa: S603 - a number and fixed words
+    answer = subprocess.run(
         ["/bin/ps", "-p", str(pid), "-o", "lstart="], capture_output=True, text=True, check=False
     )
     return answer.stdout.strip()

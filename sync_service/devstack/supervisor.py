@@ -45,6 +45,8 @@ class Part:
     stop_signal: signal.Signals = signal.SIGTERM
     death_signal: signal.Signals = signal.SIGKILL
     """Sent by the kernel when the supervisor itself is killed."""
+    errors_only: bool = False
+    """Log its standard error alone: for a program that prints secrets on standard output."""
     start_timeout_s: float = 30.0
     stop_timeout_s: float = 10.0
 
@@ -115,6 +117,7 @@ class Supervisor:
             log=self.log_of(part.name),
             account=part.account,
             death_signal=part.death_signal,
+            errors_only=part.errors_only,
         )
         self._record.add(part.name, process.pid)
         return process

