@@ -17,7 +17,7 @@ import structlog
 from sync_service.engine import work
 from sync_service.engine.hub import Hub
 from sync_service.store import queue
-from sync_service.store.pool import behind_transaction_pooler
+from sync_service.store.pool import Connection, behind_transaction_pooler
 from sync_service.store.queue import Task
 
 CHANNEL = "calsync_queue"
@@ -122,13 +122,24 @@ async def listen(database_url: str, wake: Callable[[], None]) -> None:
             pause = min(pause * 2, 5.0)
             continue
         pause = 0.1
-        lost = asyncio.Event()
-        connection.add_termination_listener(lambda *_: lost.set())
         try:
-            await connection.add_listener(CHANNEL, lambda *_: wake())
-            # Whatever was queued while nobody listened.
-            wake()
-            await lost.wait()
+            await _hear(connection, wake)
         finally:
             with contextlib.suppress(Exception):
                 await connection.close(timeout=1)
+
+
+async def _hear(connection: Connection, wake: Callable[[], None]) -> None:
+    lost = asyncio.Event()
+
+    def end(*_: object) -> None:
+        lost.set()
+
+    def heard(*_: object) -> None:
+        wake()
+
+    connection.add_termination_listener(end)
+    await connection.add_listener(CHANNEL, heard)
+    # Whatever was queued while nobody listened.
+    wake()
+    await lost.wait()

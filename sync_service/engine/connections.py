@@ -119,6 +119,7 @@ async def open_connection(hub: Hub, connection_id: UUID) -> None:
             await calendars.ensure_feed(store, calendar_id)
             await calendars.set_state(store, calendar_id, "catching_up")
         await queue.request_pulls(store, enabled, "connected")
+        await queue.release_waiting(store, enabled)
 
 
 async def disconnect(hub: Hub, connection_id: UUID) -> None:

@@ -83,6 +83,10 @@ async def _account_for(hub: Hub, task: Task, fault: SyncError) -> None:
             if task.kind == "push" and task.attempts >= hub.settings.push_max_attempts:
                 await _give_up(hub, task, fault)
             else:
+                if task.kind == "pull":
+                    await calendars.set_state(
+                        hub.pool, task.calendar_id, "delayed", reason=fault.detail, error=fault
+                    )
                 delay = delay_s(task.attempts, retry_after_s=fault.retry_after_s)
                 await queue.postpone(hub.pool, task, delay, fault, counts=True)
 

@@ -162,3 +162,8 @@ async def note_synced(
 async def disconnect(connection: Connection, connection_id: UUID) -> None:
     """Turn off every calendar of a connection; events and mappings stay."""
     await connection.execute(_SQL["disconnect"], connection_id)
+
+
+async def synced(pool: Pool) -> list[UUID]:
+    """Return every calendar that is on, of connections that work."""
+    return [row["id"] for row in await pool.fetch(_SQL["synced"])]

@@ -112,6 +112,14 @@ async def enqueue_missing(
     return int(await connection.fetchval(_SQL["enqueue_missing"], calendar_id, user_id, since) or 0)
 
 
+async def held_by(
+    connection: Connection | Pool, calendar_id: UUID, user_id: UUID, since: datetime
+) -> list[tuple[EventRow, str | None, str | None]]:
+    """Return (event, remote id, mapping status) of all that a calendar should hold, from *since*."""
+    rows = await connection.fetch(_SQL["held_by"], calendar_id, user_id, since)
+    return [(read_row(row), row["external_id"], row["mapping_status"]) for row in rows]
+
+
 async def announce(connection: Connection, user_id: UUID, ids: Sequence[UUID]) -> None:
     """Wake those who wait for news of *ids*, once the transaction commits."""
     if ids:

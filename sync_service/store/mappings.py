@@ -21,7 +21,7 @@ _SQL = load("mappings")
 
 @dataclass(frozen=True)
 class Mapping:
-    """A row of `event_mappings`. When it is *stale* the remote copy is read before it is written."""
+    """A row of `event_mappings`; when *stale*, the remote copy is read before it is written."""
 
     id: UUID
     user_id: UUID

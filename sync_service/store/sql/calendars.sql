@@ -97,3 +97,8 @@ update public.calendars
 set state = 'disconnected', state_reason = 'The account was disconnected.', enabled = false,
   default_target = false, channel_expires_at = null
 where connection_id = $1
+
+-- name: synced
+select c.id from public.calendars c
+join public.calendar_connections k on k.id = c.connection_id and k.status = 'active'
+where c.enabled order by c.created_at, c.id

@@ -63,3 +63,14 @@ from unnest($2::uuid[]) as e
 -- name: purge_tombstones
 delete from public.calendar_events e
 where e.deleted_at < now() - make_interval(days => $1)
+
+-- name: held_by
+-- What a calendar should hold or is known to hold, with the remote id where there is one.
+select e.*, m.external_id, m.status as mapping_status
+from public.calendar_events e
+left join public.event_mappings m on m.event_id = e.id and m.calendar_id = $1
+where e.user_id = $2 and e.deleted_at is null and e.status <> 'cancelled'
+  and (m.status in ('synced', 'failed', 'conflict', 'pending')
+    or ($1 in (select t from private.event_targets(e.user_id, e.calendar_id) as t)
+      and (e.end_time > $3 or e.recurrence is not null)))
+order by e.start_time, e.id
