@@ -1,0 +1,56 @@
+"""Calendars of connected accounts and their settings."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from litestar import Controller, get, patch
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody
+from msgspec import UNSET
+
+from sync_service.api.problems import FAILURES, not_found
+from sync_service.api.schemas import Calendar, CalendarPage, CalendarSettings
+from sync_service.api.sync_states import failure
+from sync_service.api.user_data import Row, UserData
+
+
+class CalendarController(Controller):
+    """The caller's calendars."""
+
+    path = "/calendars"
+    tags = ("Calendars",)
+
+    @get(summary="List calendars", responses=FAILURES)
+    async def list_calendars(self, user_data: NamedDependency[UserData]) -> CalendarPage:
+        """Return every calendar that the connected accounts show."""
+        query = user_data.table("calendars").select("*").order("name").order("id")
+        rows = await user_data.rows(query)
+        return CalendarPage(items=[to_calendar(row) for row in rows], next_cursor=None)
+
+    @patch("/{calendar_id:uuid}", summary="Change settings", responses=FAILURES)
+    async def change_calendar(
+        self,
+        calendar_id: FromPath[UUID],
+        data: JSONBody[CalendarSettings],
+        user_data: NamedDependency[UserData],
+    ) -> Calendar:
+        """Change the settings that are given; the calendar is read again where that matters."""
+        given: dict[str, Any] = {
+            name: value
+            for name in data.__struct_fields__
+            if (value := getattr(data, name)) is not UNSET
+        }
+        table = user_data.table("calendars")
+        query = table.update(given) if given else table.select("*")
+        row = await user_data.first(query.eq("id", calendar_id))
+        if row is None:
+            raise not_found("calendar")
+        return to_calendar(row)
+
+
+def to_calendar(row: Row) -> Calendar:
+    """Return a row of `calendars` as an answer."""
+    names = set(Calendar.__struct_fields__) - {"last_error"}
+    return Calendar(**{name: row[name] for name in names}, last_error=failure(row["last_error"]))

@@ -1,0 +1,104 @@
+"""The overall state of syncing, the caller's part of the queue, and sync now."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+
+from litestar import Controller, get, post
+from litestar.di import NamedDependency
+from postgrest import CountMethod
+
+from sync_service.api.problems import FAILURES
+from sync_service.api.routes.integrations import request_sync
+from sync_service.api.schemas import (
+    CalendarStatus,
+    QueueStatistics,
+    State,
+    SyncOverview,
+    SyncRequested,
+)
+from sync_service.api.services import Services
+from sync_service.api.sync_states import failure
+from sync_service.api.user_data import Row, UserData
+
+_BY_URGENCY: tuple[State, ...] = (
+    "action_required",
+    "paused",
+    "delayed",
+    "connecting",
+    "importing",
+    "catching_up",
+    "healthy",
+)
+
+
+class SyncController(Controller):
+    """Everything of the caller at once."""
+
+    tags = ("Sync",)
+
+    @post("/sync", status_code=202, summary="Sync everything now", responses=FAILURES)
+    async def sync_all(
+        self, user_data: NamedDependency[UserData], services: NamedDependency[Services]
+    ) -> SyncRequested:
+        """Ask for a pull of every enabled calendar."""
+        return await request_sync(user_data, services, user_data.table("calendars").select("id"))
+
+    @get("/sync-status", summary="Overall state", responses=FAILURES)
+    async def sync_status(self, user_data: NamedDependency[UserData]) -> SyncOverview:
+        """Return the most urgent state of the enabled calendars, and what waits."""
+        calendars = user_data.table("calendars").select("*").eq("enabled", True).order("name")
+        unread = (
+            user_data.table("sync_notifications")
+            .select("id", count=CountMethod.exact, head=True)
+            .is_("read_at", None)
+        )
+        rows, queue, conflicts, notifications = await asyncio.gather(
+            user_data.rows(calendars),
+            _statistics(user_data),
+            user_data.count_where("sync_conflicts", status="open"),
+            user_data.count(unread),
+        )
+        states = {row["state"] for row in rows}
+        worst = next((state for state in _BY_URGENCY if state in states), "disconnected")
+        return SyncOverview(
+            state=worst,
+            calendars=[_status(row) for row in rows],
+            queue=queue,
+            open_conflicts=conflicts,
+            unread_notifications=notifications,
+        )
+
+    @get("/sync/queue", summary="Queue statistics", responses=FAILURES)
+    async def queue_statistics(self, user_data: NamedDependency[UserData]) -> QueueStatistics:
+        """Return how much of the caller's work waits, runs, is done or failed."""
+        return await _statistics(user_data)
+
+
+async def _statistics(user_data: UserData) -> QueueStatistics:
+    oldest = user_data.table("sync_queue").select("created_at").eq("status", "pending")
+    first, pending, processing, completed, failed = await asyncio.gather(
+        user_data.first(oldest.order("created_at").limit(1)),
+        *(
+            user_data.count_where("sync_queue", status=status)
+            for status in ("pending", "processing", "completed", "failed")
+        ),
+    )
+    age = (datetime.now(UTC) - first["created_at"]).total_seconds() if first else None
+    return QueueStatistics(
+        pending=pending,
+        processing=processing,
+        completed=completed,
+        failed=failed,
+        oldest_pending_seconds=None if age is None else max(0.0, age),
+    )
+
+
+def _status(row: Row) -> CalendarStatus:
+    names = set(CalendarStatus.__struct_fields__) - {"calendar_id", "last_error"}
+    return CalendarStatus(
+        calendar_id=row["id"],
+        last_error=failure(row["last_error"]),
+        **{name: row[name] for name in names},
+    )

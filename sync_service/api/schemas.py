@@ -1,0 +1,346 @@
+"""What goes over the wire: the shapes of requests and answers, and the limits of each field."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+Instant = Annotated[datetime, Meta(tz=True, description="RFC 3339, with an offset.")]
+ShortText = Annotated[str, Meta(max_length=1000)]
+Url = Annotated[str, Meta(pattern=r"^https?://[^\s]+$", max_length=4096)]
+SyncStatus = Literal["pending", "synced", "conflict", "failed"]
+Direction = Literal["two_way", "pull", "push"]
+Mirror = Literal["own", "all"]
+ConflictPolicy = Literal["last_write_wins", "app_wins", "provider_wins", "manual"]
+State = Literal[
+    "connecting",
+    "importing",
+    "catching_up",
+    "healthy",
+    "delayed",
+    "paused",
+    "action_required",
+    "disconnected",
+]
+
+
+class Input(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Something that callers send."""
+
+
+class Attendee(Input, kw_only=True):
+    """A guest of an event."""
+
+    email: Annotated[str, Meta(pattern=r"^[^@\s]+@[^@\s]+$", max_length=254)]
+    name: Annotated[str, Meta(max_length=500)] | None = None
+    response: Literal["needs_action", "declined", "tentative", "accepted"] = "needs_action"
+    optional: bool = False
+    organizer: bool = False
+
+
+class Reminder(Input, kw_only=True):
+    """One reminder; *minutes* count back from the start."""
+
+    method: Literal["popup", "email"]
+    minutes: Annotated[int, Meta(ge=0, le=40_320)]
+
+
+class Reminders(Input, kw_only=True):
+    """The calendar's default reminders, or the event's own."""
+
+    use_default: bool = True
+    overrides: Annotated[tuple[Reminder, ...], Meta(max_length=5)] = ()
+
+
+class Attachment(Input, kw_only=True):
+    """A file that the event points to."""
+
+    url: Url
+    title: ShortText | None = None
+    mime_type: Annotated[str, Meta(max_length=255)] | None = None
+
+
+class EventPatch(Input, kw_only=True):
+    """What to change of an event: fields left out stay as they are, null empties a field."""
+
+    calendar_id: UUID | UnsetType | None = UNSET
+    title: ShortText | UnsetType = UNSET
+    description: Annotated[str, Meta(max_length=8000)] | UnsetType | None = UNSET
+    location: ShortText | UnsetType | None = UNSET
+    notes: Annotated[str, Meta(max_length=50000)] | UnsetType | None = UNSET
+    start_time: Instant | UnsetType = UNSET
+    end_time: Instant | UnsetType = UNSET
+    all_day: bool | UnsetType = UNSET
+    time_zone: Annotated[str, Meta(max_length=64)] | UnsetType | None = UNSET
+    recurrence: (
+        Annotated[
+            tuple[Annotated[str, Meta(max_length=4000)], ...], Meta(min_length=1, max_length=100)
+        ]
+        | UnsetType
+        | None
+    ) = UNSET
+    status: Literal["confirmed", "tentative", "cancelled"] | UnsetType = UNSET
+    visibility: Literal["default", "public", "private", "confidential"] | UnsetType = UNSET
+    transparency: Literal["opaque", "transparent"] | UnsetType = UNSET
+    attendees: Annotated[tuple[Attendee, ...], Meta(max_length=200)] | UnsetType = UNSET
+    reminders: Reminders | UnsetType | None = UNSET
+    attachments: Annotated[tuple[Attachment, ...], Meta(max_length=25)] | UnsetType = UNSET
+    conference: dict[str, Any] | UnsetType | None = UNSET
+    color: Annotated[str, Meta(max_length=50)] | UnsetType | None = UNSET
+    kind: Annotated[str, Meta(min_length=1, max_length=100)] | UnsetType = UNSET
+    metadata: dict[str, Any] | UnsetType = UNSET
+
+
+class EventCreate(EventPatch, kw_only=True):
+    """A new event. All-day events start and end at UTC midnights, the end exclusive."""
+
+    start_time: Instant  # pyright: ignore[reportGeneralTypeIssues]
+    end_time: Instant  # pyright: ignore[reportGeneralTypeIssues]
+
+
+class Output(msgspec.Struct, frozen=True):
+    """Something that callers get."""
+
+
+class Failure(Output, kw_only=True, omit_defaults=True):
+    """Why something did not work. *code* is stable."""
+
+    code: str
+    detail: str
+    scope: str | None = None
+    retry_after_s: float | None = None
+
+
+class SyncState(Output, kw_only=True):
+    """How far an event has come to one calendar."""
+
+    calendar_id: UUID
+    provider: str
+    status: SyncStatus
+    external_id: str | None
+    html_link: str | None
+    last_synced_at: datetime | None
+    error: Failure | None
+
+
+class Event(Output, kw_only=True):
+    """An event and its state in every calendar that holds or will hold it."""
+
+    id: UUID
+    calendar_id: UUID | None
+    title: str
+    description: str | None
+    location: str | None
+    notes: str | None
+    start_time: datetime
+    end_time: datetime
+    all_day: bool
+    time_zone: str | None
+    recurrence: list[str] | None
+    series_id: UUID | None
+    original_start_time: datetime | None
+    status: str
+    visibility: str
+    transparency: str
+    attendees: list[Attendee]
+    reminders: Reminders | None
+    attachments: list[Attachment]
+    conference: dict[str, Any] | None
+    color: str | None
+    kind: str
+    metadata: dict[str, Any]
+    sync_source: str
+    version: int
+    deleted_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+    sync: list[SyncState]
+
+
+class EventPage(Output, kw_only=True):
+    """A page of events in the order of their start."""
+
+    items: list[Event]
+    next_cursor: str | None
+
+
+class ConnectRequest(Input, kw_only=True):
+    """How to connect an account."""
+
+    return_to: str | None = None
+    """Where the browser goes afterwards: a path, or a URL on a known origin."""
+    preview: bool = False
+    """Only count what would happen until the calendar is resumed."""
+
+
+class ConnectAnswer(Output, kw_only=True):
+    """Where the browser has to go to give its consent."""
+
+    authorization_url: str
+
+
+class Calendar(Output, kw_only=True):
+    """One calendar of a connected account."""
+
+    id: UUID
+    connection_id: UUID
+    provider: str
+    external_id: str
+    name: str
+    time_zone: str | None
+    color: str | None
+    access_role: str
+    is_primary: bool
+    unsyncable_reason: str | None
+    enabled: bool
+    direction: Direction
+    default_target: bool
+    mirror: Mirror
+    conflict_policy: ConflictPolicy
+    state: State
+    state_reason: str | None
+    preview: dict[str, Any] | None
+    full_sync_done: int
+    full_sync_total: int | None
+    last_synced_at: datetime | None
+    last_error: Failure | None
+    channel_expires_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+
+
+class CalendarSettings(Input, kw_only=True):
+    """What to change of a calendar's settings."""
+
+    enabled: bool | UnsetType = UNSET
+    direction: Direction | UnsetType = UNSET
+    default_target: bool | UnsetType = UNSET
+    mirror: Mirror | UnsetType = UNSET
+    conflict_policy: ConflictPolicy | UnsetType = UNSET
+
+
+class CalendarPage(Output, kw_only=True):
+    """All calendars of the caller."""
+
+    items: list[Calendar]
+    next_cursor: str | None
+
+
+class Integration(Output, kw_only=True):
+    """A connection to a provider account and the calendars seen through it."""
+
+    id: UUID
+    provider: str
+    account_email: str | None
+    scopes: list[str]
+    status: Literal["active", "reconnect_needed", "disconnected"]
+    preview: bool
+    last_error: Failure | None
+    created_at: datetime
+    updated_at: datetime
+    calendars: list[Calendar]
+
+
+class IntegrationPage(Output, kw_only=True):
+    """All connections of the caller."""
+
+    items: list[Integration]
+    next_cursor: str | None
+
+
+class SyncRequested(Output, kw_only=True):
+    """How many calendars will be read now."""
+
+    calendars: int
+
+
+class QueueStatistics(Output, kw_only=True):
+    """The caller's part of the queue. *completed* counts what is still kept."""
+
+    pending: int
+    processing: int
+    completed: int
+    failed: int
+    oldest_pending_seconds: float | None
+
+
+class CalendarStatus(Output, kw_only=True):
+    """One calendar in the overall state."""
+
+    calendar_id: UUID
+    name: str
+    provider: str
+    state: State
+    state_reason: str | None
+    full_sync_done: int
+    full_sync_total: int | None
+    last_synced_at: datetime | None
+    last_error: Failure | None
+
+
+class SyncOverview(Output, kw_only=True):
+    """The most urgent state of all enabled calendars, and each one's own."""
+
+    state: State
+    calendars: list[CalendarStatus]
+    queue: QueueStatistics
+    open_conflicts: int
+    unread_notifications: int
+
+
+class Notification(Output, kw_only=True):
+    """Something that the user should know."""
+
+    id: UUID
+    kind: str
+    message: str
+    connection_id: UUID | None
+    calendar_id: UUID | None
+    event_id: UUID | None
+    occurrences: int
+    read_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+
+
+class NotificationPage(Output, kw_only=True):
+    """A page of notifications, newest first."""
+
+    items: list[Notification]
+    next_cursor: str | None
+
+
+class Conflict(Output, kw_only=True):
+    """One event changed differently on both sides, with both versions and their common base."""
+
+    id: UUID
+    event_id: UUID
+    calendar_id: UUID
+    fields: list[str]
+    base: dict[str, Any] | None
+    local: dict[str, Any] | None
+    remote: dict[str, Any] | None
+    policy: str
+    winner: str | None
+    status: Literal["open", "resolved"]
+    resolution: Literal["local", "remote", "merge"] | None
+    created_at: datetime
+    resolved_at: datetime | None
+
+
+class ConflictPage(Output, kw_only=True):
+    """A page of conflicts, newest first."""
+
+    items: list[Conflict]
+    next_cursor: str | None
+
+
+class Health(Output, kw_only=True):
+    """The process answers; *checks* says what else does."""
+
+    status: Literal["ok", "ready"]
+    checks: dict[str, str] = {}
