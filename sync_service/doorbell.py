@@ -56,7 +56,7 @@ def redis_settings(settings: Settings) -> RedisSettings:
 async def open_doorbell(settings: Settings) -> AsyncGenerator[Redis]:
     """Open the connections that `ring` takes. Redis need not be up: they connect when used."""
     try:
-        pool = ConnectionPool.from_url(
+        pool = ConnectionPool.from_url(  # pyright: ignore[reportUnknownMemberType]  # untyped **kwargs
             settings.redis_url.get_secret_value(),
             socket_connect_timeout=_PATIENCE_S,
             socket_timeout=_PATIENCE_S * 2,

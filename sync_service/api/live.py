@@ -108,9 +108,16 @@ class Live:
 
     async def _listen_on(self, connection: asyncpg.Connection[asyncpg.Record]) -> None:
         lost = asyncio.Event()
-        connection.add_termination_listener(lambda *_: lost.set())
+
+        def end(_: object) -> None:
+            lost.set()
+
+        def take(_: object, __: int, ___: str, payload: object) -> None:
+            self.receive(str(payload))
+
+        connection.add_termination_listener(end)
         try:
-            await connection.add_listener(CHANNEL, lambda *message: self.receive(str(message[3])))
+            await connection.add_listener(CHANNEL, take)
             self.connected = True
             self.wake_all()
             await lost.wait()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import secrets
 import time
+from typing import Any, cast
 
 import structlog
 from litestar.datastructures import MutableScopeHeaders
@@ -65,8 +66,9 @@ class Finish:
 
 
 def _record(scope: Scope, path: str, status: int) -> None:
-    method = scope.get("method", "")
-    route = scope.get("path_template") or _UNKNOWN_ROUTE
+    known = cast("dict[str, Any]", scope)
+    method = known.get("method", "")
+    route = known.get("path_template") or _UNKNOWN_ROUTE
     telemetry.http_requests.labels(method, route, str(status)).inc()
     started_at = scope["state"].get("started_at")
     elapsed = time.perf_counter() - started_at if started_at is not None else None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
 import asyncpg
 import httpx
@@ -17,7 +17,6 @@ import structlog
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.openapi import ResponseSpec
-from litestar.types import ExceptionHandlersMap
 from postgrest.exceptions import APIError
 
 from sync_service import telemetry
@@ -124,6 +123,7 @@ _BY_DATA_API_CODE: tuple[tuple[str, int, str, str], ...] = (
     ("5", 503, "data_api_unavailable", "The data API did not answer; try again."),
     ("401", 401, "not_authenticated", "The access token was refused."),
 )
+_UNKNOWN_CODE = ("", 502, "data_api_error", "The data API failed unexpectedly.")
 
 
 def from_data_api(error: APIError) -> Problem:
@@ -136,9 +136,8 @@ def from_data_api(error: APIError) -> Problem:
             return invalid(FieldError(field, message.removeprefix(f"{field}: ")))
         slug = _BY_STATUS.get(status, ("refused", ""))[0]
         return Problem(status, slug, message)
-    status, slug, detail = next(
-        (answer for prefix, *answer in _BY_DATA_API_CODE if code.startswith(prefix)),
-        (502, "data_api_error", "The data API failed unexpectedly."),
+    _, status, slug, detail = next(
+        (entry for entry in _BY_DATA_API_CODE if code.startswith(entry[0])), _UNKNOWN_CODE
     )
     if status >= 500:
         _log.error("data_api.failed", fault_code=code, message=error.message, answer=status)
@@ -258,7 +257,7 @@ def _on_bug(_: Request[Any, Any, Any], error: Exception) -> Response[ProblemDeta
     return render(Problem(500, "internal_error", "Something went wrong here; it has been noted."))
 
 
-HANDLERS: ExceptionHandlersMap = {
+HANDLERS: Final[dict[int | type[Exception], Any]] = {
     Problem: _on_problem,
     HTTPException: _on_http,
     SyncError: _on_sync_error,

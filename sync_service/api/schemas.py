@@ -32,7 +32,7 @@ class Input(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Something that callers send."""
 
 
-class Attendee(Input, kw_only=True):
+class Attendee(Input, frozen=True, kw_only=True):
     """A guest of an event."""
 
     email: Annotated[str, Meta(pattern=r"^[^@\s]+@[^@\s]+$", max_length=254)]
@@ -42,21 +42,21 @@ class Attendee(Input, kw_only=True):
     organizer: bool = False
 
 
-class Reminder(Input, kw_only=True):
+class Reminder(Input, frozen=True, kw_only=True):
     """One reminder; *minutes* count back from the start."""
 
     method: Literal["popup", "email"]
     minutes: Annotated[int, Meta(ge=0, le=40_320)]
 
 
-class Reminders(Input, kw_only=True):
+class Reminders(Input, frozen=True, kw_only=True):
     """The calendar's default reminders, or the event's own."""
 
     use_default: bool = True
     overrides: Annotated[tuple[Reminder, ...], Meta(max_length=5)] = ()
 
 
-class Attachment(Input, kw_only=True):
+class Attachment(Input, frozen=True, kw_only=True):
     """A file that the event points to."""
 
     url: Url
@@ -64,7 +64,7 @@ class Attachment(Input, kw_only=True):
     mime_type: Annotated[str, Meta(max_length=255)] | None = None
 
 
-class EventPatch(Input, kw_only=True):
+class EventPatch(Input, frozen=True, kw_only=True):
     """What to change of an event: fields left out stay as they are, null empties a field."""
 
     calendar_id: UUID | UnsetType | None = UNSET
@@ -95,18 +95,18 @@ class EventPatch(Input, kw_only=True):
     metadata: dict[str, Any] | UnsetType = UNSET
 
 
-class EventCreate(EventPatch, kw_only=True):
+class EventCreate(EventPatch, frozen=True, kw_only=True):
     """A new event. All-day events start and end at UTC midnights, the end exclusive."""
 
-    start_time: Instant  # pyright: ignore[reportGeneralTypeIssues]
-    end_time: Instant  # pyright: ignore[reportGeneralTypeIssues]
+    start_time: Instant  # pyright: ignore[reportGeneralTypeIssues]  # required here
+    end_time: Instant  # pyright: ignore[reportGeneralTypeIssues]  # required here
 
 
 class Output(msgspec.Struct, frozen=True):
     """Something that callers get."""
 
 
-class Failure(Output, kw_only=True, omit_defaults=True):
+class Failure(Output, frozen=True, kw_only=True, omit_defaults=True):
     """Why something did not work. *code* is stable."""
 
     code: str
@@ -115,7 +115,7 @@ class Failure(Output, kw_only=True, omit_defaults=True):
     retry_after_s: float | None = None
 
 
-class SyncState(Output, kw_only=True):
+class SyncState(Output, frozen=True, kw_only=True):
     """How far an event has come to one calendar."""
 
     calendar_id: UUID
@@ -127,7 +127,7 @@ class SyncState(Output, kw_only=True):
     error: Failure | None
 
 
-class Event(Output, kw_only=True):
+class Event(Output, frozen=True, kw_only=True):
     """An event and its state in every calendar that holds or will hold it."""
 
     id: UUID
@@ -161,14 +161,14 @@ class Event(Output, kw_only=True):
     sync: list[SyncState]
 
 
-class EventPage(Output, kw_only=True):
+class EventPage(Output, frozen=True, kw_only=True):
     """A page of events in the order of their start."""
 
     items: list[Event]
     next_cursor: str | None
 
 
-class ConnectRequest(Input, kw_only=True):
+class ConnectRequest(Input, frozen=True, kw_only=True):
     """How to connect an account."""
 
     return_to: str | None = None
@@ -177,13 +177,13 @@ class ConnectRequest(Input, kw_only=True):
     """Only count what would happen until the calendar is resumed."""
 
 
-class ConnectAnswer(Output, kw_only=True):
+class ConnectAnswer(Output, frozen=True, kw_only=True):
     """Where the browser has to go to give its consent."""
 
     authorization_url: str
 
 
-class Calendar(Output, kw_only=True):
+class Calendar(Output, frozen=True, kw_only=True):
     """One calendar of a connected account."""
 
     id: UUID
@@ -213,7 +213,7 @@ class Calendar(Output, kw_only=True):
     updated_at: datetime
 
 
-class CalendarSettings(Input, kw_only=True):
+class CalendarSettings(Input, frozen=True, kw_only=True):
     """What to change of a calendar's settings."""
 
     enabled: bool | UnsetType = UNSET
@@ -223,14 +223,14 @@ class CalendarSettings(Input, kw_only=True):
     conflict_policy: ConflictPolicy | UnsetType = UNSET
 
 
-class CalendarPage(Output, kw_only=True):
+class CalendarPage(Output, frozen=True, kw_only=True):
     """All calendars of the caller."""
 
     items: list[Calendar]
     next_cursor: str | None
 
 
-class Integration(Output, kw_only=True):
+class Integration(Output, frozen=True, kw_only=True):
     """A connection to a provider account and the calendars seen through it."""
 
     id: UUID
@@ -245,20 +245,20 @@ class Integration(Output, kw_only=True):
     calendars: list[Calendar]
 
 
-class IntegrationPage(Output, kw_only=True):
+class IntegrationPage(Output, frozen=True, kw_only=True):
     """All connections of the caller."""
 
     items: list[Integration]
     next_cursor: str | None
 
 
-class SyncRequested(Output, kw_only=True):
+class SyncRequested(Output, frozen=True, kw_only=True):
     """How many calendars will be read now."""
 
     calendars: int
 
 
-class QueueStatistics(Output, kw_only=True):
+class QueueStatistics(Output, frozen=True, kw_only=True):
     """The caller's part of the queue. *completed* counts what is still kept."""
 
     pending: int
@@ -268,7 +268,7 @@ class QueueStatistics(Output, kw_only=True):
     oldest_pending_seconds: float | None
 
 
-class CalendarStatus(Output, kw_only=True):
+class CalendarStatus(Output, frozen=True, kw_only=True):
     """One calendar in the overall state."""
 
     calendar_id: UUID
@@ -282,7 +282,7 @@ class CalendarStatus(Output, kw_only=True):
     last_error: Failure | None
 
 
-class SyncOverview(Output, kw_only=True):
+class SyncOverview(Output, frozen=True, kw_only=True):
     """The most urgent state of all enabled calendars, and each one's own."""
 
     state: State
@@ -292,7 +292,7 @@ class SyncOverview(Output, kw_only=True):
     unread_notifications: int
 
 
-class Notification(Output, kw_only=True):
+class Notification(Output, frozen=True, kw_only=True):
     """Something that the user should know."""
 
     id: UUID
@@ -307,14 +307,14 @@ class Notification(Output, kw_only=True):
     updated_at: datetime
 
 
-class NotificationPage(Output, kw_only=True):
+class NotificationPage(Output, frozen=True, kw_only=True):
     """A page of notifications, newest first."""
 
     items: list[Notification]
     next_cursor: str | None
 
 
-class Conflict(Output, kw_only=True):
+class Conflict(Output, frozen=True, kw_only=True):
     """One event changed differently on both sides, with both versions and their common base."""
 
     id: UUID
@@ -332,14 +332,14 @@ class Conflict(Output, kw_only=True):
     resolved_at: datetime | None
 
 
-class ConflictPage(Output, kw_only=True):
+class ConflictPage(Output, frozen=True, kw_only=True):
     """A page of conflicts, newest first."""
 
     items: list[Conflict]
     next_cursor: str | None
 
 
-class Health(Output, kw_only=True):
+class Health(Output, frozen=True, kw_only=True):
     """The process answers; *checks* says what else does."""
 
     status: Literal["ok", "ready"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Any, cast
 
 import asyncpg
 import structlog
@@ -42,11 +43,11 @@ class HealthController(Controller):
 
         async def migrations() -> str:
             async with services.pool.acquire() as connection:
-                missing = await migrate.pending(connection)
+                missing = await migrate.pending(cast("asyncpg.Connection[Any]", connection))
             return f"not applied: {', '.join(missing)}; run `calsync migrate`" if missing else "ok"
 
         async def redis() -> str:
-            await services.redis.ping()
+            await services.redis.ping()  # pyright: ignore[reportUnknownMemberType]  # untyped **kwargs
             return "ok"
 
         checks = {"database": database, "migrations": migrations, "redis": redis}

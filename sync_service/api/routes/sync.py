@@ -30,6 +30,7 @@ _BY_URGENCY: tuple[State, ...] = (
     "importing",
     "catching_up",
     "healthy",
+    "disconnected",
 )
 
 
@@ -60,8 +61,8 @@ class SyncController(Controller):
             user_data.count_where("sync_conflicts", status="open"),
             user_data.count(unread),
         )
-        states = {row["state"] for row in rows}
-        worst = next((state for state in _BY_URGENCY if state in states), "disconnected")
+        states: set[State] = {row["state"] for row in rows}
+        worst = min(states, key=_BY_URGENCY.index, default=_BY_URGENCY[-1])
         return SyncOverview(
             state=worst,
             calendars=[_status(row) for row in rows],
@@ -80,10 +81,10 @@ async def _statistics(user_data: UserData) -> QueueStatistics:
     oldest = user_data.table("sync_queue").select("created_at").eq("status", "pending")
     first, pending, processing, completed, failed = await asyncio.gather(
         user_data.first(oldest.order("created_at").limit(1)),
-        *(
-            user_data.count_where("sync_queue", status=status)
-            for status in ("pending", "processing", "completed", "failed")
-        ),
+        user_data.count_where("sync_queue", status="pending"),
+        user_data.count_where("sync_queue", status="processing"),
+        user_data.count_where("sync_queue", status="completed"),
+        user_data.count_where("sync_queue", status="failed"),
     )
     age = (datetime.now(UTC) - first["created_at"]).total_seconds() if first else None
     return QueueStatistics(
