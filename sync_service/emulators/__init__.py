@@ -1,0 +1,1 @@
+"""Emulated providers: servers of their own, for development, tests and the demo."""

@@ -1,0 +1,111 @@
+"""Serving an emulator over TCP."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Generator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from sync_service.emulators.google.app import App, create_app
+from sync_service.emulators.google.emulator import Emulator
+
+
+class _Droppable:
+    """Gives the application a hold on its connection, so that faults can cut it."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            protocol = getattr(send, "__self__", None)
+            transport = getattr(protocol, "transport", None)
+            if transport is not None:
+                scope.setdefault("extensions", {})["emulator.transport"] = transport
+        await self._app(scope, receive, send)
+
+
+class Server(uvicorn.Server):
+    """A uvicorn server that leaves signals to whoever embeds it.
+
+    Attributes:
+        ready: Set once the server accepts connections.
+    """
+
+    def __init__(self, emulator: Emulator, host: str, port: int, app: App | None = None) -> None:
+        self.app = app or create_app(emulator)
+        super().__init__(
+            uvicorn.Config(
+                _Droppable(self.app),
+                host=host,
+                port=port,
+                http=H11Protocol,
+                ws="none",
+                log_level="critical",
+                access_log=False,
+                timeout_graceful_shutdown=1,
+            )
+        )
+        self.ready = asyncio.Event()
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None]:
+        """Leave signal handlers alone."""
+        yield
+
+    async def startup(self, sockets: list[Any] | None = None) -> None:
+        """Start listening."""
+        await super().startup(sockets)
+        self.ready.set()
+
+    @property
+    def port(self) -> int:
+        """The port in use, also when 0 was asked for."""
+        return self.servers[0].sockets[0].getsockname()[1]
+
+
+async def serve(emulator: Emulator, host: str = "127.0.0.1", port: int = 4010) -> None:
+    """Serve until cancelled."""
+    async with serving(emulator, host, port):
+        await asyncio.Event().wait()
+
+
+@asynccontextmanager
+async def serving(
+    emulator: Emulator, host: str = "127.0.0.1", port: int = 0, *, app: App | None = None
+) -> AsyncGenerator[str]:
+    """Serve inside a block; gives the base URL. Port 0 picks a free one."""
+    server = Server(emulator, host, port, app)
+    task = asyncio.create_task(server.serve())
+    ready = asyncio.create_task(server.ready.wait())
+    await asyncio.wait({task, ready}, return_when=asyncio.FIRST_COMPLETED)
+    if not server.ready.is_set():
+        ready.cancel()
+        raise OSError(f"cannot listen on {host}:{port}")
+    try:
+        yield f"http://{host}:{server.port}"
+    finally:
+        server.should_exit = True
+        await task
+
+
+def run(
+    host: str = "127.0.0.1",
+    port: int = 4010,
+    *,
+    seed: int = 0,
+    redirect_uris: Sequence[str] = (),
+    auto_consent: bool = False,
+) -> None:
+    """Serve the demo world in this process, until interrupted."""
+    emulator = Emulator(seed, redirect_uris=redirect_uris)
+    if auto_consent:
+        emulator.auto_consent()
+    logging.getLogger(__name__).info("Google emulator on http://%s:%s", host, port)
+    with suppress(KeyboardInterrupt):
+        asyncio.run(serve(emulator, host, port))
