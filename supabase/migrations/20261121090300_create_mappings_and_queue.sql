@@ -79,6 +79,23 @@ as $$
     and (c.id = p_home or (p_home is null and c.default_target) or c.mirror = 'all')
 $$;
 
+-- Whether a calendar should hold an event, be it able to take writes just now or not. An event
+-- without a home stays where it is while its user has no default target.
+create function private.belongs(p_user_id uuid, p_home uuid, p_event_id uuid, p_calendar_id uuid)
+returns boolean
+language sql stable set search_path = ''
+as $$
+  select exists (
+    select from public.calendars c
+    where c.id = p_calendar_id and c.user_id = p_user_id
+      and (c.id = p_home or c.mirror = 'all'
+        or (p_home is null and (c.default_target or (
+          not exists (select from public.calendars d
+            where d.user_id = p_user_id and d.default_target)
+          and exists (select from public.event_mappings m
+            where m.event_id = p_event_id and m.calendar_id = c.id and m.status <> 'deleted'))))))
+$$;
+
 -- One door into the queue: asking again for unfinished work only raises its generation.
 -- Takes parallel arrays, one element a push; answers how many there were.
 create function private.enqueue_pushes(p_user_ids uuid[], p_event_ids uuid[], p_calendar_ids uuid[],
@@ -201,6 +218,10 @@ begin
   if new.enabled and new.unsyncable_reason is not null and not old.enabled then
     raise sqlstate 'PT422' using message = 'enabled: ' || new.unsyncable_reason, detail = 'enabled';
   end if;
+  if new.default_target and not old.default_target then
+    update public.calendars set default_target = false
+    where user_id = new.user_id and id <> new.id and default_target;
+  end if;
   new.updated_at := now();
   return new;
 end
@@ -213,10 +234,6 @@ create function private.follow_calendar_settings() returns trigger
 language plpgsql security definer set search_path = ''
 as $$
 begin
-  if new.default_target and not old.default_target then
-    update public.calendars set default_target = false
-    where user_id = new.user_id and id <> new.id and default_target;
-  end if;
   if new.enabled and (new.enabled, new.direction, new.default_target, new.mirror)
        is distinct from (old.enabled, old.direction, old.default_target, old.mirror) then
     insert into private.calendar_feeds (calendar_id) values (new.id)

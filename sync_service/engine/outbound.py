@@ -119,8 +119,8 @@ async def _view(hub: Hub, task: Task) -> View | None:
         wanted = (
             event is not None
             and event.live
-            and await calendars.is_target(
-                connection, event.user_id, event.calendar_id, task.calendar_id
+            and await calendars.belongs(
+                connection, event.user_id, event.calendar_id, event.id, task.calendar_id
             )
         )
     return View(calendar, event, mapping, wanted)

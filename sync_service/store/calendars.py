@@ -68,11 +68,15 @@ async def read(connection: Connection | Pool, calendar_id: UUID) -> Calendar | N
     return Calendar(**dict(row.items())) if row else None
 
 
-async def is_target(
-    connection: Connection | Pool, user_id: UUID, home: UUID | None, calendar_id: UUID
+async def belongs(
+    connection: Connection | Pool,
+    user_id: UUID,
+    home: UUID | None,
+    event_id: UUID,
+    calendar_id: UUID,
 ) -> bool:
-    """Say whether an event with this home belongs into the calendar."""
-    return bool(await connection.fetchval(_SQL["is_target"], user_id, home, calendar_id))
+    """Say whether an event with this home should be in the calendar."""
+    return bool(await connection.fetchval(_SQL["belongs"], user_id, home, event_id, calendar_id))
 
 
 async def upsert(

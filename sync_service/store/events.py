@@ -115,7 +115,7 @@ async def enqueue_missing(
 async def held_by(
     connection: Connection | Pool, calendar_id: UUID, user_id: UUID, since: datetime
 ) -> list[tuple[EventRow, str | None, str | None]]:
-    """Return (event, remote id, mapping status) of all that a calendar should hold, from *since*."""
+    """Return (event, remote id, mapping status) of what a calendar should hold from *since* on."""
     rows = await connection.fetch(_SQL["held_by"], calendar_id, user_id, since)
     return [(read_row(row), row["external_id"], row["mapping_status"]) for row in rows]
 

@@ -9,8 +9,8 @@ join public.calendar_connections k on k.id = c.connection_id
 left join private.calendar_feeds f on f.calendar_id = c.id
 where c.id = $1
 
--- name: is_target
-select $3 in (select t from private.event_targets($1, $2) as t)
+-- name: belongs
+select private.belongs($1, $2, $3, $4)
 
 -- name: upsert
 -- What an account shows; settings of calendars already known stay as the user made them.

@@ -44,15 +44,18 @@ returning id, version
 -- Which of these ids are events of this user (for adopting by our private mark).
 select id from public.calendar_events where user_id = $1 and id = any($2::uuid[])
 
--- name: enqueue_missing
--- Push what a calendar should hold and does not: after its first listing, or new settings.
+-- name: enqueue_differences
+-- Push what a calendar should hold and does not, and what it holds and should not: after its first
+-- listing, or with new settings.
 select private.enqueue_pushes(array_agg(e.user_id), array_agg(e.id), array_agg($1::uuid),
   array_agg('adopted'::text))
 from public.calendar_events e
-left join public.event_mappings m on m.event_id = e.id and m.calendar_id = $1
-where e.user_id = $2 and e.deleted_at is null and (e.end_time > $3 or e.recurrence is not null)
-  and $1 in (select t from private.event_targets(e.user_id, e.calendar_id) as t)
-  and (m.id is null or m.status in ('pending', 'deleted'))
+left join public.event_mappings m
+  on m.event_id = e.id and m.calendar_id = $1 and m.status not in ('pending', 'deleted')
+where e.user_id = $2 and e.deleted_at is null
+  and (m.id is not null or e.end_time > $3 or e.recurrence is not null)
+  and private.belongs(e.user_id, e.calendar_id, e.id, $1) = (m.id is null)
+  and (m.id is not null or $1 in (select t from private.event_targets(e.user_id, e.calendar_id) as t))
 having count(*) > 0
 
 -- name: announce
@@ -71,6 +74,6 @@ from public.calendar_events e
 left join public.event_mappings m on m.event_id = e.id and m.calendar_id = $1
 where e.user_id = $2 and e.deleted_at is null and e.status <> 'cancelled'
   and (m.status in ('synced', 'failed', 'conflict', 'pending')
-    or ($1 in (select t from private.event_targets(e.user_id, e.calendar_id) as t)
+    or (private.belongs(e.user_id, e.calendar_id, e.id, $1)
       and (e.end_time > $3 or e.recurrence is not null)))
 order by e.start_time, e.id
