@@ -95,7 +95,7 @@ def parse_row(row: Row) -> Row:
     return parsed
 
 
-_EMBEDDED = frozenset({"calendars", "event_mappings", "sync_queue"})
+_EMBEDDED = frozenset({"calendars"})
 
 
 def parse_time(value: str) -> datetime:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from litestar import Controller, get, post
@@ -30,7 +31,6 @@ _BY_URGENCY: tuple[State, ...] = (
     "importing",
     "catching_up",
     "healthy",
-    "disconnected",
 )
 
 
@@ -61,10 +61,8 @@ class SyncController(Controller):
             user_data.count_where("sync_conflicts", status="open"),
             user_data.count(unread),
         )
-        states: set[State] = {row["state"] for row in rows}
-        worst = min(states, key=_BY_URGENCY.index, default=_BY_URGENCY[-1])
         return SyncOverview(
-            state=worst,
+            state=_most_urgent(rows),
             calendars=[_status(row) for row in rows],
             queue=queue,
             open_conflicts=conflicts,
@@ -94,6 +92,14 @@ async def _statistics(user_data: UserData) -> QueueStatistics:
         failed=failed,
         oldest_pending_seconds=None if age is None else max(0.0, age),
     )
+
+
+def _most_urgent(rows: Sequence[Row]) -> State:
+    found = {row["state"] for row in rows}
+    for state in _BY_URGENCY:
+        if state in found:
+            return state
+    return "disconnected"
 
 
 def _status(row: Row) -> CalendarStatus:
