@@ -6,11 +6,13 @@ Every command imports what it needs when it runs, so that `calsync --help` answe
 from __future__ import annotations
 
 import asyncio
+import importlib
 import os
 import signal
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import click
 
@@ -46,7 +48,11 @@ def main() -> None:
     show_default=True,
     help="Where data, logs and stack.json are kept.",
 )
-@click.option("--app/--no-app", default=False, help="Start the API and the workers too.")
+@click.option(
+    "--app/--no-app",
+    default=True,
+    help="Leave out the service itself, to run it by hand with the settings in service.env.",
+)
 def dev(ephemeral: bool, port_base: int, folder: Path, app: bool) -> None:
     """Run the embedded stack until Ctrl-C."""
     from sync_service.devstack import stack
@@ -84,6 +90,70 @@ def migrate(database_url: str, ignore_unknown: bool) -> None:
 
     done = asyncio.run(apply(database_url, ignore_unknown=ignore_unknown, say=click.echo))
     click.echo(f"{len(done)} applied" if done else "nothing to do: every migration is applied")
+
+
+@main.command()
+def doctor() -> None:
+    """Check every setting and dependency, and say how to mend what is wrong."""
+    from sync_service.cli import checkup
+
+    if not asyncio.run(checkup.run(click.echo)):
+        raise SystemExit(1)
+
+
+@main.command()
+@click.option("--calendar", type=click.UUID, help="Only this one; default: every synced calendar.")
+def verify(calendar: UUID | None) -> None:
+    """Read both sides of every calendar and report whether they are equal."""
+    from sync_service.cli import verifying
+
+    if not asyncio.run(verifying.run(calendar, click.echo)):
+        raise SystemExit(1)
+
+
+@main.command()
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", default=8000, envvar="PORT", show_default=True)
+def serve(host: str, port: int) -> None:
+    """Run an API process."""
+    import uvicorn
+
+    from sync_service.api.app import create_app
+
+    # The application logs its own requests; uvicorn's lines would show what is in their URLs.
+    uvicorn.run(
+        create_app(),
+        host=host,
+        port=port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=10,
+    )
+
+
+@main.command()
+def worker() -> None:
+    """Run a worker process: it drains the queue, pulls, and keeps the schedules."""
+    # By name: the package of schedules sits above this one.
+    importlib.import_module("jobs.worker").run()
+
+
+@main.group()
+def emulate() -> None:
+    """Run an emulated provider alone."""
+
+
+@emulate.command()
+@click.option("--port", default=4010, show_default=True)
+@click.option("--seed", default=0, show_default=True, help="All chance follows from it.")
+@click.option("--redirect-uri", "redirect_uris", multiple=True, help="Registered for the client.")
+@click.option("--auto-consent", is_flag=True, help="Consent without showing the page.")
+def google(port: int, seed: int, redirect_uris: tuple[str, ...], auto_consent: bool) -> None:
+    """An emulated Google: OAuth and the Calendar API, in memory."""
+    from sync_service.emulators.google import run
+
+    run(port=port, seed=seed, redirect_uris=redirect_uris, auto_consent=auto_consent)
 
 
 def _given_settings() -> dict[str, str]:

@@ -20,8 +20,6 @@ class StackKeys(msgspec.Struct, frozen=True, kw_only=True):
     postgres_password: str
     service_password: str
     lite_password: str
-    google_client_secret: str
-    notion_client_secret: str
 
     @classmethod
     def generate(cls) -> StackKeys:
@@ -35,8 +33,6 @@ class StackKeys(msgspec.Struct, frozen=True, kw_only=True):
             postgres_password=secrets.token_hex(16),
             service_password=secrets.token_hex(16),
             lite_password=secrets.token_hex(16),
-            google_client_secret=secrets.token_urlsafe(24),
-            notion_client_secret=secrets.token_urlsafe(24),
         )
 
 

@@ -6,26 +6,33 @@ import asyncio
 import contextlib
 import fcntl
 import os
+import shlex
 import shutil
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import asyncpg
 import httpx
 
 from sync_service.devstack import bootstrap, keys, lite, ports, stackfile, valkey
-from sync_service.devstack.keys import StackKeys
+from sync_service.devstack.keys import StackKeys, write_private
 from sync_service.devstack.ports import LOOPBACK
 from sync_service.devstack.postgres import Cluster
 from sync_service.devstack.stackfile import StackFile
 from sync_service.devstack.supervisor import Part, Supervisor, together
+from sync_service.emulators.google.seed import CLIENT_ID, CLIENT_SECRET
 from sync_service.errors import Misconfigured
 from sync_service.store.migrate import migrate
 
 DEFAULT_PORT_BASE = 54300
 DEFAULT_FOLDER = Path(".calsync")
-GOOGLE_CLIENT_ID = "calsync-dev.apps.googleusercontent.com"
+SERVICE_ENVIRONMENT = "service.env"
+"""File beside `stack.json`: the settings with which to run `calsync serve` or `worker` by hand."""
+
+LISTENER = "calsync-listen"
+"""Name of the database session in which a worker hears of new work."""
 
 SUPABASE_SETTINGS = (
     "SUPABASE_URL",
@@ -75,11 +82,14 @@ async def running(options: Options, say: Callable[[str], None]) -> AsyncGenerato
         home.mkdir(exist_ok=True)
         try:
             stack = await _Builder(options, folder, home, supervisor, say).build()
+            lines = (f"{name}={shlex.quote(value)}\n" for name, value in stack.environment.items())
+            write_private(folder / SERVICE_ENVIRONMENT, "".join(lines).encode())
             path = stackfile.write(folder, stack.info)
             say(f"everything answers; {path} says where")
             yield stack
         finally:
             stackfile.remove(folder)
+            (folder / SERVICE_ENVIRONMENT).unlink(missing_ok=True)
             try:
                 await supervisor.stop()
             except asyncio.CancelledError:
@@ -110,6 +120,7 @@ class _Builder:
         self._keys: StackKeys = keys.load_or_generate(home / "keys.json")
         self._ports = ports.assign(options.port_base)
         self._own_supabase = not self._given_supabase()
+        self._workers = int(self._given.get("WORKERS", "1"))
         self._own_google = not (
             "GOOGLE_CLIENT_ID" in self._given or "GOOGLE_API_BASE_URL" in self._given
         )
@@ -195,12 +206,11 @@ class _Builder:
         port = self._ports["google"]
         return Part(
             name="google",
-            argv=(*_calsync(), "emulate", "google", "--port", str(port)),
-            env={
-                "GOOGLE_CLIENT_ID": environment["GOOGLE_CLIENT_ID"],
-                "GOOGLE_CLIENT_SECRET": environment["GOOGLE_CLIENT_SECRET"],
-                "GOOGLE_REDIRECT_URI": environment["GOOGLE_REDIRECT_URI"],
-            },
+            argv=(
+                *_calsync(),
+                *("emulate", "google", "--port", str(port)),
+                *("--redirect-uri", environment["GOOGLE_REDIRECT_URI"]),
+            ),
             ready=_answers(f"http://{LOOPBACK}:{port}/oauth2/v3/certs"),
         )
 
@@ -216,12 +226,29 @@ class _Builder:
                 name="worker" if count == 0 else f"worker-{count + 1}",
                 argv=(*_calsync(), "worker"),
                 env=environment,
-                ready=_alive,
+                ready=self._workers_listen,
                 stop_timeout_s=30,
             )
-            for count in range(int(self._given.get("WORKERS", "1")))
+            for count in range(self._workers)
         ]
         return [api, *workers]
+
+    async def _workers_listen(self) -> None:
+        """Return once as many sessions listen for work as there are workers.
+
+        Only asked of the embedded database: poolers name sessions as they like.
+        """
+        if not self._own_supabase:
+            return
+        connection = await asyncpg.connect(self._cluster.superuser_url)
+        try:
+            listening = await connection.fetchval(
+                "select count(*) from pg_stat_activity where application_name = $1", LISTENER
+            )
+        finally:
+            await connection.close()
+        if listening < self._workers:
+            raise ConnectionError(f"{listening} of {self._workers} workers listen")
 
     async def _migrate(self) -> None:
         admin = self._given.get("DATABASE_ADMIN_URL")
@@ -256,8 +283,8 @@ class _Builder:
         if self._own_google:
             base = f"http://{LOOPBACK}:{self._ports['google']}"
             settings |= {
-                "GOOGLE_CLIENT_ID": GOOGLE_CLIENT_ID,
-                "GOOGLE_CLIENT_SECRET": secrets.google_client_secret,
+                "GOOGLE_CLIENT_ID": CLIENT_ID,
+                "GOOGLE_CLIENT_SECRET": CLIENT_SECRET,
                 "GOOGLE_REDIRECT_URI": f"{public_url}/auth/google/callback",
                 "GOOGLE_API_BASE_URL": base,
                 "GOOGLE_AUTH_URL": f"{base}/o/oauth2/v2/auth",
@@ -318,7 +345,3 @@ def _answers(url: str) -> Callable[[], Awaitable[None]]:
             (await client.get(url)).raise_for_status()
 
     return ready
-
-
-async def _alive() -> None:
-    """Count a worker as up as soon as it runs: it serves nobody."""
