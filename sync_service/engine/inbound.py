@@ -150,7 +150,7 @@ async def _finish(
         raise ProviderUnavailable("The listing ended without a position to go on from.")
     if calendar.pass_id and calendar.pass_started_at:
         await _have_missing_read(connection, calendar, feed)
-        await events.enqueue_missing(connection, calendar.id, calendar.user_id, feed.since)
+        await events.enqueue_differences(connection, calendar.id, calendar.user_id, feed.since)
     await calendars.save_cursor(connection, calendar.id, changes.cursor, CURSOR_KEY)
     await calendars.note_synced(connection, calendar.id, done=listed if calendar.pass_id else None)
     if calendar.state == "action_required":

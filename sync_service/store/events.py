@@ -105,11 +105,15 @@ async def owned(connection: Connection, user_id: UUID, ids: Sequence[UUID]) -> s
     return {row["id"] for row in rows}
 
 
-async def enqueue_missing(
+async def enqueue_differences(
     connection: Connection, calendar_id: UUID, user_id: UUID, since: datetime
 ) -> int:
-    """Queue what the calendar should hold, from *since* on, and does not; answers how many."""
-    return int(await connection.fetchval(_SQL["enqueue_missing"], calendar_id, user_id, since) or 0)
+    """Queue what the calendar should hold (from *since* on) and does not, and the other way round.
+
+    Answers how many pushes that made.
+    """
+    queued = await connection.fetchval(_SQL["enqueue_differences"], calendar_id, user_id, since)
+    return int(queued or 0)
 
 
 async def held_by(

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sync_service.emulators.google import conference, guests, recurrence, series
+from sync_service.emulators.google import conference, guests, series
 from sync_service.emulators.google.errors import (
     ApiError,
-    bad_request,
     condition_not_met,
     duplicate,
     forbidden,
     gone,
     invalid,
     not_found,
-    required,
     required_access_level,
 )
 from sync_service.emulators.google.limits import count_creation
@@ -29,8 +26,7 @@ from sync_service.emulators.google.resource import (
     merge,
     normalise,
 )
-from sync_service.emulators.google.state import Calendar, Json, Record, as_object
-from sync_service.emulators.google.times import duration, shift
+from sync_service.emulators.google.state import Calendar, Json, Record
 from sync_service.emulators.google.world import Actor, World, differing_keys, etag
 
 _CLIENT_ID = re.compile(r"[a-v0-9]{5,1024}")
@@ -103,52 +99,9 @@ def insert(
     if uid is not None and _uid_taken(calendar, uid):
         raise duplicate()
     event_id = event_id or world.event_id()
-    body = _fresh(world, actor, calendar, fields, options)
+    body = fresh_body(world, actor, calendar, fields, options)
     body["iCalUID"] = uid or f"{event_id}@google.com"
-    return _store_new(world, actor, calendar, event_id, body)
-
-
-def import_event(
-    world: World, actor: Actor, calendar_id: str, fields: Json, options: WriteOptions
-) -> View:
-    """Add a private copy of an event that lives elsewhere, identified by its iCalUID."""
-    calendar, _ = world.writable(actor, calendar_id)
-    uid = fields.get("iCalUID")
-    if not isinstance(uid, str) or not uid:
-        raise required("Required")
-    if fields.get("eventType", "default") != "default":
-        raise invalid("Invalid value for: eventType")
-    body = _fresh(world, actor, calendar, fields, options)
-    body["iCalUID"] = uid
-    given = as_object(fields.get("organizer")) or {}
-    if isinstance(given.get("email"), str):
-        body["organizer"] = {k: given[k] for k in ("email", "displayName") if k in given}
-    same = next(
-        (r for r in calendar.events.values() if r.body["iCalUID"] == uid and r.master is None),
-        None,
-    )
-    if same is None:
-        event_id = world.event_id()
-        return _stored(world.create(calendar, event_id, body))
-    if world.switches.repeated_import == "duplicate":
-        raise duplicate()
-    body["creator"] = same.body["creator"]
-    body["sequence"] = max(body["sequence"], same.body["sequence"])
-    same.bare = False
-    world.change(calendar, same, body)
-    return _stored(same)
-
-
-def quick_add(world: World, actor: Actor, calendar_id: str, text: str) -> View:
-    """Make an hour-long event that starts at the next full hour."""
-    now = datetime.fromtimestamp(world.clock.seconds(), UTC)
-    start = now.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
-    fields: Json = {
-        "summary": text,
-        "start": {"dateTime": start.isoformat()},
-        "end": {"dateTime": (start + timedelta(hours=1)).isoformat()},
-    }
-    return insert(world, actor, calendar_id, fields, WriteOptions())
+    return store_new(world, actor, calendar, event_id, body)
 
 
 def update(
@@ -163,7 +116,7 @@ def update(
     """Replace an event: writable fields that are missing go back to their defaults."""
     calendar, role = world.writable(actor, calendar_id)
     target = locate(world, calendar, event_id)
-    _may_write(actor, target, role, if_match)
+    check_write(actor, target, role, if_match)
     new = {k: v for k, v in fields.items() if k in WRITABLE and v is not None}
     for name in options.protected():
         new.pop(name, None)
@@ -185,7 +138,7 @@ def patch(
     """Change the named fields of an event."""
     calendar, role = world.writable(actor, calendar_id)
     target = locate(world, calendar, event_id)
-    _may_write(actor, target, role, if_match)
+    check_write(actor, target, role, if_match)
     wanted = {k: v for k, v in fields.items() if k in WRITABLE and k not in options.protected()}
     new = merge({k: v for k, v in target.view.body.items() if k in WRITABLE}, wanted)
     flags = {name: fields[name] for name in GUEST_FLAGS if name in fields}
@@ -200,56 +153,8 @@ def delete(
     target = locate(world, calendar, event_id)
     if target.view.cancelled:
         raise gone()
-    _may_write(actor, target, role, if_match)
+    check_write(actor, target, role, if_match)
     _cancel(world, target)
-
-
-def move(world: World, actor: Actor, calendar_id: str, event_id: str, destination_id: str) -> View:
-    """Change the calendar that organises an event; the id stays, a tombstone is left behind."""
-    calendar, role = world.writable(actor, calendar_id)
-    destination, _ = world.writable(actor, destination_id)
-    target = locate(world, calendar, event_id)
-    _may_write(actor, target, role, None)
-    record = target.record
-    if record is None or record.master is not None:
-        raise bad_request("Cannot move an instance of a recurring event.")
-    if record.cancelled:
-        raise not_found()
-    if record.body["eventType"] != "default":
-        raise bad_request("Only default events can be moved.")
-    if not guests.is_organizer_copy(calendar, record.body):
-        raise forbidden()
-    if destination.id == calendar.id:
-        raise bad_request("The source and destination calendars must differ.")
-    there = destination.events.get(event_id)
-    if there is not None and not there.cancelled:
-        raise duplicate()
-    old = record.body
-    moved = _relocate(world, record, destination)
-    for exception in series.exceptions_of(calendar, event_id):
-        _relocate(world, exception, destination)
-        exception.bare = True
-        world.change(calendar, exception, {**exception.body, "status": "cancelled"})
-    record.bare = True
-    world.change(calendar, record, {**old, "status": "cancelled"})
-    series.cancel_series(world, calendar, record, old)
-    guests.propagate(world, destination, moved, old)
-    return _stored(moved)
-
-
-def _relocate(world: World, record: Record, destination: Calendar) -> Record:
-    body = {**record.body, "organizer": organizer_of(destination)}
-    created = record.created
-    moved = world.create(
-        destination,
-        record.id,
-        body,
-        master=record.master,
-        original=record.original,
-        own=list(record.own),
-    )
-    moved.created = created
-    return moved
 
 
 def organizer_of(calendar: Calendar) -> Json:
@@ -259,7 +164,8 @@ def organizer_of(calendar: Calendar) -> Json:
     return {"email": calendar.id, "displayName": calendar.summary}
 
 
-def _stored(record: Record) -> View:
+def stored(record: Record) -> View:
+    """What was just stored."""
     view = view_of(record)
     if view is None:
         raise not_found()
@@ -272,9 +178,10 @@ def _uid_taken(calendar: Calendar, uid: Any) -> bool:
     )
 
 
-def _fresh(
+def fresh_body(
     world: World, actor: Actor, calendar: Calendar, fields: Json, options: WriteOptions
 ) -> Json:
+    """The body of a new event on a calendar."""
     wanted = {k: v for k, v in fields.items() if k in WRITABLE and k not in options.protected()}
     body = normalise(wanted, calendar.time_zone, world.switches, options)
     body["creator"] = {"email": actor.email}
@@ -282,15 +189,17 @@ def _fresh(
     return body
 
 
-def _store_new(world: World, actor: Actor, calendar: Calendar, event_id: str, body: Json) -> View:
+def store_new(world: World, actor: Actor, calendar: Calendar, event_id: str, body: Json) -> View:
+    """Put a new event on a calendar, and on its guests'."""
     count_creation(world, world.account(actor))
     body = conference.request(world, calendar.id, event_id, body, None)
     record = world.create(calendar, event_id, body)
     guests.propagate(world, calendar, record, None)
-    return _stored(record)
+    return stored(record)
 
 
-def _may_write(actor: Actor, target: Target, role: str, if_match: str | None) -> None:
+def check_write(actor: Actor, target: Target, role: str, if_match: str | None) -> None:
+    """Refuse writes on private events, and stale ones."""
     private = target.view.body.get("visibility") in _PRIVATE
     if private and role == "writerWithoutPrivateAccess":
         raise required_access_level()
@@ -396,7 +305,7 @@ def _apply(world: World, target: Target, body: Json) -> View:
         guests.propagate(world, calendar, record, old)
     else:
         _tell_organizer(world, calendar, record, old)
-    return _stored(record)
+    return stored(record)
 
 
 def _except(world: World, target: Target, body: Json) -> Record:
@@ -463,33 +372,4 @@ def _cancel(world: World, target: Target) -> View:
         guests.propagate(world, calendar, record, old)
     elif mine is not None:
         guests.answer(world, calendar, record, {**mine, "responseStatus": "declined"})
-    return _stored(record)
-
-
-def split(
-    world: World,
-    actor: Actor,
-    calendar_id: str,
-    event_id: str,
-    fields: Json,
-    options: WriteOptions,
-) -> View:
-    """Edit "this and following" as the web page does: shorten the series, begin another."""
-    calendar, _ = world.writable(actor, calendar_id)
-    target = locate(world, calendar, event_id)
-    master_id = target.view.master
-    parent = None if master_id is None else calendar.events.get(master_id)
-    original = target.view.original
-    if parent is None or original is None:
-        raise bad_request("Only an occurrence of a series can be split off.")
-    before, after = recurrence.split(parent.body["start"], parent.body["recurrence"], original)
-    length = duration(parent.body["start"], parent.body["end"])
-    rest: Json = {k: v for k, v in parent.body.items() if k in WRITABLE}
-    rest |= {"start": original, "end": shift(original, length), "recurrence": after}
-    body = _fresh(world, actor, calendar, merge(rest, fields), options)
-    base = parent.id.partition("_")[0]
-    stamp = event_id.rpartition("_")[2].removesuffix("Z")
-    new_id = f"{base}_R{stamp}"
-    body["iCalUID"] = f"{new_id}@google.com"
-    patch(world, actor, calendar_id, parent.id, {"recurrence": before}, options)
-    return _store_new(world, actor, calendar, new_id, body)
+    return stored(record)

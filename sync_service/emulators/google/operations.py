@@ -12,6 +12,7 @@ from sync_service.emulators.google import (
     freebusy,
     listing,
     scopes,
+    transfers,
 )
 from sync_service.emulators.google.query import Query
 from sync_service.emulators.google.render import View, Viewer, render
@@ -114,13 +115,13 @@ def _insert(call: Call) -> Json:
 
 def _import(call: Call) -> Json:
     fields, options = call.request.json(), _options(call.query)
-    view = events.import_event(call.world, call.actor, call.ids["calendar"], fields, options)
+    view = transfers.import_event(call.world, call.actor, call.ids["calendar"], fields, options)
     return _resource(call, view)
 
 
 def _quick_add(call: Call) -> Json:
     text = call.query.need("text")
-    return _resource(call, events.quick_add(call.world, call.actor, call.ids["calendar"], text))
+    return _resource(call, transfers.quick_add(call.world, call.actor, call.ids["calendar"], text))
 
 
 def _update(call: Call) -> Json:
@@ -154,7 +155,9 @@ def _delete(call: Call) -> None:
 
 def _move(call: Call) -> Json:
     destination = call.query.need("destination")
-    view = events.move(call.world, call.actor, call.ids["calendar"], call.ids["event"], destination)
+    view = transfers.move(
+        call.world, call.actor, call.ids["calendar"], call.ids["event"], destination
+    )
     return _resource(call, view, destination)
 
 

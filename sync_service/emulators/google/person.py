@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from sync_service.emulators.google import calendars, events, oauth
+from sync_service.emulators.google import calendars, events, oauth, transfers
 from sync_service.emulators.google.render import View, Viewer, render
 from sync_service.emulators.google.resource import WriteOptions
 from sync_service.emulators.google.state import Account, Entry, Json
@@ -43,12 +43,12 @@ class Person:
 
     def move(self, event_id: str, destination: str, calendar: str = "primary") -> Json:
         """Move an event to another calendar."""
-        view = events.move(self._world, self._actor, calendar, event_id, destination)
+        view = transfers.move(self._world, self._actor, calendar, event_id, destination)
         return self._done(view, destination)
 
     def split(self, event_id: str, changes: Json, calendar: str = "primary") -> Json:
         """Edit "this and following": end the series before an occurrence, begin another there."""
-        view = events.split(self._world, self._actor, calendar, event_id, changes, _OPTIONS)
+        view = transfers.split(self._world, self._actor, calendar, event_id, changes, _OPTIONS)
         return self._done(view, calendar)
 
     def respond(self, event_id: str, response: str, calendar: str = "primary") -> Json:
