@@ -90,7 +90,7 @@ def _install_packages(pip: list[str]) -> None:
         assert process.stdout is not None  # noqa: S101 - for the type checker
         for line in process.stdout:
             output.append(line)
-            if line.startswith(("Collecting ", "Requirement already satisfied")):
+            if line.startswith(("Collecting ", "Processing ", "Requirement already satisfied")):
                 seen += 1
                 if seen % 20 == 0:
                     say(f"    {seen} of {total} fetched")

@@ -20,6 +20,7 @@ from sync_service.devstack.stackfile import StackFile
 from tests.servers import Database, Dev
 
 EPHEMERAL = ("--ephemeral", "--port-base", "0")
+WITHOUT_APP = (*EPHEMERAL, "--no-app")
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +34,7 @@ def dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
 @pytest.fixture
 def own(tmp_path: Path) -> Iterator[Dev]:
     """A stack to be ill-treated by one test."""
-    dev = Dev(tmp_path, *EPHEMERAL)
+    dev = Dev(tmp_path, *WITHOUT_APP)
     yield dev
     dev.process.kill()
     dev.process.wait()
@@ -81,6 +82,7 @@ def test_what_the_file_names_answers(dev: Dev):
     assert _select(info, "calendar_events", "forged" + token) != 200
     assert info.google_url
     assert httpx.get(f"{info.google_url}/oauth2/v3/certs").status_code == 200
+    assert httpx.get(f"{info.api_url}/readyz").status_code == 200
 
 
 async def test_the_data_api_is_given_nothing_that_no_migration_grants(dev: Dev, database: Database):
@@ -182,22 +184,28 @@ def test_killing_it_leaves_nothing_and_the_next_start_is_clean(own: Dev):
     own.process.kill()
     own.process.wait()
     _eventually(lambda: not any(_is_alive(part) for part in parts.values()))
-    again = Dev(own.folder, *EPHEMERAL)
+    again = Dev(own.folder, *WITHOUT_APP)
     again.wait_until_up()
     assert again.stop() == 0
 
 
-@pytest.mark.parametrize("name", ["postgres", "valkey", "supabase", "google"])
+@pytest.mark.parametrize("name", ["postgres", "valkey", "supabase", "google", "api", "worker"])
 def test_a_killed_part_comes_back(dev: Dev, name: str):
     info = dev.wait_until_up()
     token = _sign_in(info)
     before = _parts(dev)[name]
+    earlier = len(dev.output.read_text())
+
+    def said() -> str:
+        return dev.output.read_text()[earlier:]
+
     os.kill(before.pid, signal.SIGKILL)
-    _eventually(lambda: f"{name} is back" in dev.output.read_text())
-    assert f"{name} ended with SIGKILL; starting it again in " in dev.output.read_text()
-    assert str(dev.folder / "logs" / f"{name}.log") in dev.output.read_text()
+    _eventually(lambda: f"{name} is back" in said())
+    assert f"{name} ended with SIGKILL; starting it again in " in said()
+    assert str(dev.folder / "logs" / f"{name}.log") in said()
     assert _parts(dev)[name].pid != before.pid
     _eventually(lambda: _select(info, "calendar_events", token) == 200)
+    _eventually(lambda: httpx.get(f"{info.api_url}/readyz").status_code == 200)
 
 
 def _sign_in(info: StackFile) -> str:
@@ -212,12 +220,12 @@ def _sign_in(info: StackFile) -> str:
 
 
 def test_data_and_keys_survive_a_restart(tmp_path: Path):
-    first = Dev(tmp_path, "--port-base", "0")
+    first = Dev(tmp_path, "--port-base", "0", "--no-app")
     before = first.wait_until_up()
     _sign_up(before)
     assert first.stop() == 0
     assert stat.S_IMODE((tmp_path / "data" / "keys.json").stat().st_mode) == 0o600
-    second = Dev(tmp_path, "--port-base", "0")
+    second = Dev(tmp_path, "--port-base", "0", "--no-app")
     after = second.wait_until_up()
     assert after.secret_key == before.secret_key
     assert _select(after, "calendar_events", _sign_in(after)) == 200
@@ -228,7 +236,7 @@ def test_what_a_setting_points_elsewhere_is_not_started(dev: Dev, tmp_path: Path
     info = dev.wait_until_up()
     second = Dev(
         tmp_path,
-        *EPHEMERAL,
+        *WITHOUT_APP,
         environment={
             "SUPABASE_URL": info.supabase_url,
             "SUPABASE_PUBLISHABLE_KEY": info.publishable_key,
