@@ -17,7 +17,7 @@ from tests.contents import contents
 
 def stored(body: dict[str, Any]) -> dict[str, Any]:
     """Return *body* as Google gives it back: defaults and nulls left out."""
-    defaults = {
+    defaults: dict[str, Any] = {
         "visibility": "default",
         "transparency": "opaque",
         "recurrence": [],
@@ -27,11 +27,10 @@ def stored(body: dict[str, Any]) -> dict[str, Any]:
     for key, value in body.items():
         if value is None or (key in defaults and defaults[key] == value):
             continue
-        kept[key] = (
-            {name: part for name, part in value.items() if part is not None}
-            if isinstance(value, dict)
-            else value
-        )
+        parts: Any = value
+        if key in ("start", "end"):
+            parts = {name: part for name, part in parts.items() if part is not None}
+        kept[key] = parts
     return kept
 
 
