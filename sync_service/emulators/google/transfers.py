@@ -1,0 +1,150 @@
+"""Events that come from elsewhere or go elsewhere: import, quick add, move, split."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from sync_service.emulators.google import guests, recurrence, series
+from sync_service.emulators.google.errors import (
+    bad_request,
+    duplicate,
+    forbidden,
+    invalid,
+    not_found,
+    required,
+)
+from sync_service.emulators.google.events import (
+    check_write,
+    fresh_body,
+    insert,
+    locate,
+    organizer_of,
+    patch,
+    store_new,
+    stored,
+)
+from sync_service.emulators.google.render import View
+from sync_service.emulators.google.resource import WRITABLE, WriteOptions, merge
+from sync_service.emulators.google.state import Calendar, Json, Record, as_object
+from sync_service.emulators.google.times import duration, shift
+from sync_service.emulators.google.world import Actor, World
+
+
+def import_event(
+    world: World, actor: Actor, calendar_id: str, fields: Json, options: WriteOptions
+) -> View:
+    """Add a private copy of an event that lives elsewhere, identified by its iCalUID."""
+    calendar, _ = world.writable(actor, calendar_id)
+    uid = fields.get("iCalUID")
+    if not isinstance(uid, str) or not uid:
+        raise required("Required")
+    if fields.get("eventType", "default") != "default":
+        raise invalid("Invalid value for: eventType")
+    body = fresh_body(world, actor, calendar, fields, options)
+    body["iCalUID"] = uid
+    given = as_object(fields.get("organizer")) or {}
+    if isinstance(given.get("email"), str):
+        body["organizer"] = {k: given[k] for k in ("email", "displayName") if k in given}
+    same = next(
+        (r for r in calendar.events.values() if r.body["iCalUID"] == uid and r.master is None),
+        None,
+    )
+    if same is None:
+        event_id = world.event_id()
+        return stored(world.create(calendar, event_id, body))
+    if world.switches.repeated_import == "duplicate":
+        raise duplicate()
+    body["creator"] = same.body["creator"]
+    body["sequence"] = max(body["sequence"], same.body["sequence"])
+    same.bare = False
+    world.change(calendar, same, body)
+    return stored(same)
+
+
+def quick_add(world: World, actor: Actor, calendar_id: str, text: str) -> View:
+    """Make an hour-long event that starts at the next full hour."""
+    now = datetime.fromtimestamp(world.clock.seconds(), UTC)
+    start = now.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
+    fields: Json = {
+        "summary": text,
+        "start": {"dateTime": start.isoformat()},
+        "end": {"dateTime": (start + timedelta(hours=1)).isoformat()},
+    }
+    return insert(world, actor, calendar_id, fields, WriteOptions())
+
+
+def move(world: World, actor: Actor, calendar_id: str, event_id: str, destination_id: str) -> View:
+    """Change the calendar that organises an event; the id stays, a tombstone is left behind."""
+    calendar, role = world.writable(actor, calendar_id)
+    destination, _ = world.writable(actor, destination_id)
+    target = locate(world, calendar, event_id)
+    check_write(actor, target, role, None)
+    record = target.record
+    if record is None or record.master is not None:
+        raise bad_request("Cannot move an instance of a recurring event.")
+    if record.cancelled:
+        raise not_found()
+    if record.body["eventType"] != "default":
+        raise bad_request("Only default events can be moved.")
+    if not guests.is_organizer_copy(calendar, record.body):
+        raise forbidden()
+    if destination.id == calendar.id:
+        raise bad_request("The source and destination calendars must differ.")
+    there = destination.events.get(event_id)
+    if there is not None and not there.cancelled:
+        raise duplicate()
+    old = record.body
+    moved = _relocate(world, record, destination)
+    for exception in series.exceptions_of(calendar, event_id):
+        _relocate(world, exception, destination)
+        exception.bare = True
+        world.change(calendar, exception, {**exception.body, "status": "cancelled"})
+    record.bare = True
+    world.change(calendar, record, {**old, "status": "cancelled"})
+    series.cancel_series(world, calendar, record, old)
+    guests.propagate(world, destination, moved, old)
+    return stored(moved)
+
+
+def _relocate(world: World, record: Record, destination: Calendar) -> Record:
+    body = {**record.body, "organizer": organizer_of(destination)}
+    created = record.created
+    moved = world.create(
+        destination,
+        record.id,
+        body,
+        master=record.master,
+        original=record.original,
+        own=list(record.own),
+    )
+    moved.created = created
+    return moved
+
+
+def split(
+    world: World,
+    actor: Actor,
+    calendar_id: str,
+    event_id: str,
+    fields: Json,
+    options: WriteOptions,
+) -> View:
+    """Edit "this and following" as the web page does: shorten the series, begin another."""
+    calendar, _ = world.writable(actor, calendar_id)
+    target = locate(world, calendar, event_id)
+    master_id = target.view.master
+    parent = None if master_id is None else calendar.events.get(master_id)
+    original = target.view.original
+    if parent is None or original is None:
+        raise bad_request("Only an occurrence of a series can be split off.")
+    before, after = recurrence.split(parent.body["start"], parent.body["recurrence"], original)
+    length = duration(parent.body["start"], parent.body["end"])
+    rest: Json = {k: v for k, v in parent.body.items() if k in WRITABLE}
+    rest |= {"start": original, "end": shift(original, length), "recurrence": after}
+    body = fresh_body(world, actor, calendar, merge(rest, fields), options)
+    base = parent.id.partition("_")[0]
+    stamp = event_id.rpartition("_")[2].removesuffix("Z")
+    new_id = f"{base}_R{stamp}"
+    body["iCalUID"] = f"{new_id}@google.com"
+    patch(world, actor, calendar_id, parent.id, {"recurrence": before}, options)
+    return store_new(world, actor, calendar, new_id, body)
