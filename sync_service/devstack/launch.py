@@ -14,7 +14,8 @@ import struct
 import sys
 
 PR_SET_PDEATHSIG = 1
-PR_SET_KEEPCAPS = 8
+PR_SET_SECUREBITS = 28
+SECBIT_NO_SETUID_FIXUP = 4
 PR_CAP_AMBIENT = 47
 PR_CAP_AMBIENT_RAISE = 2
 CAP_DAC_OVERRIDE = 1
@@ -47,18 +48,22 @@ def _become(account: str) -> None:
     import pwd
 
     entry = pwd.getpwnam(account)
-    libc = ctypes.CDLL(None, use_errno=True)
-    linux = sys.platform == "linux"
-    if linux:
-        libc.prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0)
+    libc = ctypes.CDLL(None)
+    # Without this bit the change of user takes all capabilities, and access() ignores the one
+    # kept. Where it cannot be set the server still runs, as long as its folders are open to all.
+    keeping = (
+        sys.platform == "linux"
+        and libc.prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP, 0, 0, 0) == 0
+    )
     os.setgroups([])
     os.setgid(entry.pw_gid)
     os.setuid(entry.pw_uid)
-    if linux:
+    if keeping:
         header = struct.pack("=Ii", LINUX_CAPABILITY_VERSION_3, 0)
         bits = 1 << CAP_DAC_OVERRIDE
         # Effective, permitted, inheritable; then the same for capabilities 32 to 63: none.
-        libc.capset(header, struct.pack("=6I", bits, bits, bits, 0, 0, 0))
+        if libc.capset(header, struct.pack("=6I", bits, bits, bits, 0, 0, 0)) != 0:
+            sys.exit("the capabilities of root could not be given up")
         libc.prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_DAC_OVERRIDE, 0, 0)
 
 
