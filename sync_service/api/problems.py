@@ -6,6 +6,7 @@ of an unexpected exception leaves the process.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final
@@ -23,6 +24,7 @@ from sync_service import telemetry
 from sync_service.errors import Disposition, SyncError
 
 MEDIA_TYPE = "application/problem+json"
+_MISSING = re.compile(r"Missing required \w+ parameter '([^']+)'")
 _TYPE = "urn:calsync:problem:"
 _log = structlog.get_logger(__name__)
 
@@ -156,6 +158,9 @@ def from_http_exception(error: HTTPException) -> Problem:
     """Translate what the framework refused."""
     status = error.status_code
     if isinstance(error, ValidationException):
+        # A parameter that is left out is named in the text alone.
+        if missing := _MISSING.match(error.detail):
+            return invalid(FieldError(missing[1], "is required"))
         return invalid(*_field_errors(error.extra))
     if isinstance(error.__cause__, (msgspec.DecodeError, UnicodeDecodeError, RecursionError)):
         return Problem(400, "malformed_json", "The body is not valid JSON.")

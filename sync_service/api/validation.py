@@ -27,6 +27,7 @@ _RULE_LINE = re.compile(
     r"(?P<name>RRULE|EXRULE|RDATE|EXDATE)(?P<params>(;[A-Z-]+=[^:;]+)*):(?P<value>.+)"
 )
 _DATE_VALUE = re.compile(r"\d{8}(T\d{6}Z?)?(/(\d{8}T\d{6}Z?|P[0-9WDTHMS]+))?")
+_NUMBER_BELOW_ONE = re.compile(r"(?:^|;)(INTERVAL|COUNT)=0*(?:;|$)")
 _UNTIL = re.compile(r"(?:^|;)UNTIL=([^;]*)")
 _UNTIL_VALUE = re.compile(r"\d{8}(T\d{6}Z?)?")
 
@@ -119,6 +120,8 @@ def _rule_fault(line: str) -> str | None:
     until = _UNTIL.search(value)
     if until and not _UNTIL_VALUE.fullmatch(until[1]):
         return "has an UNTIL that is neither a date nor a date with time"
+    if zero := _NUMBER_BELOW_ONE.search(value):
+        return f"needs {zero[1]} to be one or more"
     if until and "COUNT=" in value:
         return "must not have both UNTIL and COUNT"
     try:

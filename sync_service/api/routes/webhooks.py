@@ -31,7 +31,7 @@ class WebhookController(Controller):
     @post("/google", status_code=200, summary="Notice from Google Calendar")
     async def google(
         self, request: Request[None, None, State], services: NamedDependency[Services]
-    ) -> Response[None]:
+    ) -> Response[bytes]:
         """Record that a calendar changed. The headers say all; a body is not read.
 
         Whatever is wrong with a notice, the answer is the same 401. 503 makes Google repeat it.
@@ -42,7 +42,7 @@ class WebhookController(Controller):
         if outcome == "refused":
             raise Problem(401, "notice_refused", "This notice is not for a channel of ours.")
         ring = BackgroundTask(doorbell.ring, services.redis, doorbell.DRAIN, job_id=doorbell.DRAIN)
-        return Response(None, background=ring if outcome == "recorded" else None)
+        return Response(b"", background=ring if outcome == "recorded" else None)
 
 
 def _parse(headers: Mapping[str, str]) -> tuple[str, str, str, int] | None:
