@@ -22,7 +22,7 @@ class Clock:
         if at is not None:
             self._offset = round(at * MICROS) - self._real()
         if frozen:
-            self.freeze()
+            self.freeze(at)
 
     @staticmethod
     def _real() -> int:

@@ -251,10 +251,12 @@ class Emulator:
         redirect_uris: Sequence[str] = seed.REDIRECT_URIS,
         *,
         testing: bool = False,
+        project: str = "100000000001",
     ) -> Client:
         """Register, or replace, an OAuth client."""
         client = seed.add_client(self.world, client_id, secret, tuple(redirect_uris))
         client.testing = testing
+        client.project = project
         return client
 
     def auto_consent(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
@@ -37,13 +38,10 @@ class Server(uvicorn.Server):
         ready: Set once the server accepts connections.
     """
 
-    def __init__(self, emulator: Emulator, host: str, port: int, app: App | None = None) -> None:
-        self.app = app or create_app(emulator)
+    def __init__(self, app: App) -> None:
         super().__init__(
             uvicorn.Config(
-                _Droppable(self.app),
-                host=host,
-                port=port,
+                _Droppable(app),
                 http=H11Protocol,
                 ws="none",
                 log_level="critical",
@@ -63,11 +61,6 @@ class Server(uvicorn.Server):
         await super().startup(sockets)
         self.ready.set()
 
-    @property
-    def port(self) -> int:
-        """The port in use, also when 0 was asked for."""
-        return self.servers[0].sockets[0].getsockname()[1]
-
 
 async def serve(emulator: Emulator, host: str = "127.0.0.1", port: int = 4010) -> None:
     """Serve until cancelled."""
@@ -80,15 +73,14 @@ async def serving(
     emulator: Emulator, host: str = "127.0.0.1", port: int = 0, *, app: App | None = None
 ) -> AsyncGenerator[str]:
     """Serve inside a block; gives the base URL. Port 0 picks a free one."""
-    server = Server(emulator, host, port, app)
-    task = asyncio.create_task(server.serve())
-    ready = asyncio.create_task(server.ready.wait())
-    await asyncio.wait({task, ready}, return_when=asyncio.FIRST_COMPLETED)
-    if not server.ready.is_set():
-        ready.cancel()
-        raise OSError(f"cannot listen on {host}:{port}")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.create_server((host, port), family=family)
+    server = Server(app or create_app(emulator))
+    task = asyncio.create_task(server.serve([listener]))
     try:
-        yield f"http://{host}:{server.port}"
+        await server.ready.wait()
+        name = f"[{host}]" if ":" in host else host
+        yield f"http://{name}:{listener.getsockname()[1]}"
     finally:
         server.should_exit = True
         await task

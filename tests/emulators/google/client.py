@@ -63,14 +63,15 @@ class Google:
         who: str = ADA,
         scopes: tuple[str, ...] = ALL_SCOPES,
         headers: dict[str, str] | None = None,
-        **query: Any,
+        query: Json | None = None,
+        **more: Any,
     ) -> httpx.Response:
         """Call a method of the Calendar API."""
         return await self.http.request(
             method,
             f"/calendar/v3/{path}",
             json=body,
-            params=query,
+            params={**(query or {}), **more} or None,
             headers={"Authorization": f"Bearer {self.token(who, scopes)}", **(headers or {})},
         )
 

@@ -33,7 +33,7 @@ async def test_31_insert_returns_the_stored_event(google: Google) -> None:
     assert made["reminders"] == {"useDefault": True}
     assert made["creator"] == made["organizer"] == {"email": ADA, "self": True}
     assert made["created"].endswith(".000Z")
-    eid = parse_qs(urlsplit(made["htmlLink"]).query)["eid"][0]
+    eid = parse_qs(urlsplit(str(made["htmlLink"])).query)["eid"][0]
     assert base64.urlsafe_b64decode(eid + "==").decode() == f"abcde12345 {ADA}"
     server_made = await google.insert(meeting())
     assert len(server_made["id"]) == 26
@@ -204,18 +204,18 @@ async def test_36_version_flags_protect(google: Google) -> None:
     body = meeting(
         conferenceData=conference, attachments=[file], colorId="2", eventLabelId="label-1"
     )
-    flags = {"conferenceDataVersion": 1, "supportsAttachments": "true"}
+    flags: Json = {"conferenceDataVersion": 1, "supportsAttachments": "true"}
     ignored = await google.insert(body)
     assert "conferenceData" not in ignored
     assert "attachments" not in ignored
     assert "eventLabelId" not in ignored
-    made = await google.insert(body, **flags)
+    made = await google.insert(body, query=flags)
     assert made["hangoutLink"] == "https://meet.test/x"
     kept = await google.ok("PUT", event(made["id"]), meeting())
     assert (kept["conferenceData"], kept["attachments"]) == (conference, [file])
     kept = await google.ok("PATCH", event(made["id"]), {"conferenceData": None})
     assert "conferenceData" in kept
-    gone = await google.ok("PUT", event(made["id"]), meeting(), **flags)
+    gone = await google.ok("PUT", event(made["id"]), meeting(), query=flags)
     assert "conferenceData" not in gone
     assert "attachments" not in gone
     labelled = await google.insert(body, eventLabelVersion=1)
