@@ -74,6 +74,25 @@ def dev(ephemeral: bool, port_base: int, folder: Path, app: bool) -> None:
 
 
 @main.command()
+@click.option("--once", is_flag=True, help="End after the verification; exit 0 if all is well.")
+@click.option(
+    "--port-base", default=54300, show_default=True, help="First port; others if one is taken."
+)
+def demo(once: bool, port_base: int) -> None:
+    """Show events travelling both ways between an app and an emulated Google Calendar."""
+    from sync_service.devstack import demo as tour
+
+    outcome: list[bool] = []
+
+    async def travel() -> None:
+        outcome.append(await tour.run(once=once, port_base=port_base, say=click.echo))
+
+    _run_until_signalled(travel())
+    if once and outcome != [True]:
+        raise SystemExit(1)
+
+
+@main.command()
 @click.option(
     "--database-url",
     envvar=["DATABASE_ADMIN_URL", "DATABASE_URL"],
