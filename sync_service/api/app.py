@@ -104,6 +104,7 @@ def _openapi() -> OpenAPIConfig:
         version=metadata.version("calsync"),
         description="Real-time two-way calendar sync. Errors are RFC 9457 problem details.",
         path="/schema",
+        operation_id_creator=lambda handler, _, __: handler.handler_name,
         render_plugins=[JsonRenderPlugin(path=["/", "/openapi.json"])],
         components=Components(
             security_schemes={

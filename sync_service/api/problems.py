@@ -275,19 +275,26 @@ HANDLERS: Final[dict[int | type[Exception], Any]] = {
     Exception: _on_bug,
 }
 
-FAILURES = {
-    status: ResponseSpec(
-        data_container=ProblemDetails,
-        description=description,
-        media_type=MEDIA_TYPE,
-        generate_examples=False,
-    )
-    for status, description in (
-        (400, "The body is not JSON."),
-        (401, "No valid access token."),
-        (404, "There is no such thing, or it is somebody else's."),
-        (422, "Input that cannot be used; `errors` names the fields."),
-        (503, "The database or the data API does not answer; try again."),
-    )
-}
+
+def described(**failures: str) -> dict[int, ResponseSpec]:
+    """Return failures, given as `_<status>="when"`, for the OpenAPI document."""
+    return {
+        int(status.removeprefix("_")): ResponseSpec(
+            data_container=ProblemDetails,
+            description=description,
+            media_type=MEDIA_TYPE,
+            generate_examples=False,
+        )
+        for status, description in failures.items()
+    }
+
+
+STALE = described(_412="The event is at another version by now.")
+FAILURES = described(
+    _400="The body is not JSON.",
+    _401="No valid access token.",
+    _404="There is no such thing, or it is somebody else's.",
+    _422="Input that cannot be used; `errors` names the fields.",
+    _503="The database or the data API does not answer; try again.",
+)
 """The failures that routes for signed-in users have in common, for the OpenAPI document."""

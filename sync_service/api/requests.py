@@ -6,12 +6,13 @@ import base64
 import binascii
 import re
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
 from litestar import Request
 from litestar.datastructures import State
+from litestar.params import HeaderParameter
 
 from sync_service.api.auth import Caller
 from sync_service.api.problems import FieldError, Problem, invalid
@@ -54,9 +55,23 @@ def _field_error(message: str) -> FieldError:
     return FieldError(path or "body", text[:1].lower() + text[1:])
 
 
-def wanted_wait(request: Request[Any, Any, Any]) -> float | None:
+Prefer = Annotated[
+    str | None,
+    HeaderParameter(
+        name="Prefer",
+        description="`wait=N`: answer once every calendar has it, or after N (0 to 10) seconds.",
+    ),
+]
+IfMatch = Annotated[
+    str | None,
+    HeaderParameter(
+        name="If-Match", description="The event's `version`; another one by now answers 412."
+    ),
+]
+
+
+def wanted_wait(preferences: str | None) -> float | None:
     """Return the seconds of `Prefer: wait=N`, None without it; raises `Problem` (422)."""
-    preferences = request.headers.get("prefer")
     found = _WAIT.search(preferences) if preferences else None
     if found is None:
         return None
@@ -69,9 +84,9 @@ def wanted_wait(request: Request[Any, Any, Any]) -> float | None:
     return seconds
 
 
-def expected_version(request: Request[Any, Any, Any]) -> int | None:
+def expected_version(if_match: str | None) -> int | None:
     """Return the version of `If-Match`, None without it or for `*`; raises `Problem` (422)."""
-    condition = (request.headers.get("if-match") or "").strip()
+    condition = (if_match or "").strip()
     if condition in ("", "*"):
         return None
     found = _VERSION.fullmatch(condition)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import asyncpg
 import httpx
+import jwt
 import msgspec
 import pytest
 from pydantic import SecretStr
@@ -82,7 +84,7 @@ class Person:
 
 
 @asynccontextmanager
-async def serving(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
+async def serving(settings: Settings) -> AsyncGenerator[httpx.AsyncClient]:
     """Start the application in this event loop; the framework's own client would block it."""
     app = create_app(settings)
     started, stopping = asyncio.Event(), asyncio.Event()
@@ -99,7 +101,7 @@ async def serving(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
     starting.cancel()
     if life.done():
         await life
-    transport = httpx.ASGITransport(app)
+    transport = httpx.ASGITransport(cast("Any", app))
     try:
         async with httpx.AsyncClient(
             transport=transport, base_url=settings.public_url, timeout=20
@@ -151,24 +153,25 @@ async def sql(backend: Backend) -> AsyncIterator[Sql]:
 
 
 @pytest.fixture
-def person(backend: Backend, client: httpx.AsyncClient) -> Callable[[], Awaitable[Person]]:
-    """Signs people up: `await person()`."""
+def person(
+    backend: Backend, client: httpx.AsyncClient, sql: Sql
+) -> Callable[[], Awaitable[Person]]:
+    """Makes signed-in people: `await person()`."""
 
-    async def sign_up() -> Person:
-        async with httpx.AsyncClient(base_url=backend.info.supabase_url) as auth:
-            answer = await auth.post(
-                "/auth/v1/signup",
-                headers={"apikey": backend.info.publishable_key},
-                json={
-                    "email": f"{uuid.uuid4().hex[:12]}@example.com",
-                    "password": uuid.uuid4().hex,
-                },
-            )
-        assert answer.status_code == 200, answer.text
-        session = answer.json()
-        return Person(client, uuid.UUID(session["user"]["id"]), session["access_token"])
+    async def make() -> Person:
+        user_id = uuid.uuid4()
+        email = f"{user_id.hex[:12]}@example.com"
+        await sql.execute("insert into auth.users (id, email) values ($1, $2)", user_id, email)
+        claims = {
+            "sub": str(user_id),
+            "aud": "authenticated",
+            "role": "authenticated",
+            "email": email,
+            "exp": int(time.time()) + 3600,
+        }
+        return Person(client, user_id, jwt.encode(claims, backend.jwt_secret, algorithm="HS256"))
 
-    return sign_up
+    return make
 
 
 async def connect_account(sql: Sql, person: Person, **calendar: Any) -> tuple[uuid.UUID, uuid.UUID]:

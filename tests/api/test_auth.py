@@ -18,7 +18,7 @@ from pydantic import SecretStr
 
 from sync_service.api.auth import KeySet, Verifier
 from sync_service.api.problems import Problem
-from tests.api.conftest import Backend, Person
+from tests.api.conftest import Backend, Person, event_body
 
 People = Callable[[], Awaitable[Person]]
 SECRET = "a-shared-secret-of-more-than-sixty-four-bytes-so-that-every-hash-will-do"
@@ -241,3 +241,19 @@ async def test_an_expired_token_is_refused_over_http(
     )
     assert answer.status_code == 401
     assert answer.json()["detail"] == "The access token has expired."
+
+
+async def test_who_signs_up_can_call(client: httpx.AsyncClient, backend: Backend):
+    async with httpx.AsyncClient(base_url=backend.info.supabase_url) as auth:
+        session = await auth.post(
+            "/auth/v1/signup",
+            headers={"apikey": backend.info.publishable_key},
+            json={"email": f"{uuid.uuid4().hex}@example.com", "password": uuid.uuid4().hex},
+        )
+    token = session.json()["access_token"]
+    answer = await client.post(
+        "/api/calendar/events",
+        json=event_body(),
+        headers={"Authorization": f"Bearer {token}"},
+    )
+    assert answer.status_code == 201, answer.text

@@ -262,8 +262,8 @@ async def test_everything_that_fails_is_problem_details(person: People):
         ("POST", "/connect/outlook", 404, "not_found"),
     ]
     for method, path, status, code in cases:
-        options = {"json": {"enabled": True}} if method == "PATCH" else {}
-        answer = await ann.call(method, path, **options)
+        body = {"enabled": True} if method == "PATCH" else None
+        answer = await ann.call(method, path, json=body)
         assert answer.headers["content-type"].startswith("application/problem+json"), path
         assert (answer.status_code, answer.json()["code"]) == (status, code), path
         assert answer.headers["x-request-id"]

@@ -83,12 +83,15 @@ def test_the_outcome_joins_the_query(return_to: str, expected: str):
     assert with_outcome(return_to, status="connected") == expected
 
 
+def query_of(url: str) -> dict[str, list[str]]:
+    return parse_qs(urlsplit(url).query)
+
+
 async def test_connect_answers_the_consent_page_of_this_user(person: People, sql: Sql):
     ann = await person()
     answer = await ann.call("POST", "/connect/google", json={"return_to": "/done"})
     assert answer.status_code == 200, answer.text
-    url = urlsplit(answer.json()["authorization_url"])
-    query = parse_qs(url.query)
+    query = query_of(answer.json()["authorization_url"])
     assert query["client_id"] == ["test-client"]
     assert query["access_type"] == ["offline"]
     assert query["code_challenge_method"] == ["S256"]
@@ -124,7 +127,7 @@ async def test_connect_says_when_the_provider_is_not_set_up(backend: Backend, pe
 
 async def state_of(ann: Person, **body: str) -> str:
     answer = await ann.call("POST", "/connect/google", json=body)
-    return parse_qs(urlsplit(answer.json()["authorization_url"]).query)["state"][0]
+    return query_of(answer.json()["authorization_url"])["state"][0]
 
 
 async def test_a_refusal_sends_the_browser_back_once(person: People):

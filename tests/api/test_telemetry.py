@@ -150,7 +150,7 @@ async def test_a_ring_reaches_redis_as_json(backend: Backend):
         assert await doorbell.ring(redis, doorbell.SWEEP, "an-id", job_id="once")
         assert await doorbell.ring(redis, doorbell.SWEEP, "an-id", job_id="once")
         stored = await redis.get("arq:job:once")
-        await redis.flushdb()
+        await redis.delete("arq:job:once", "arq:queue")
     job = json.loads(stored)
     assert (job["f"], job["a"]) == ("sweep", ["an-id"])
     assert deserialize_job(stored, deserializer=doorbell.deserialize).function == "sweep"

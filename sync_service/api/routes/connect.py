@@ -13,7 +13,7 @@ from litestar.response import Redirect
 
 from sync_service import doorbell
 from sync_service.api.auth import Caller
-from sync_service.api.problems import FAILURES, FieldError, invalid, not_found
+from sync_service.api.problems import FAILURES, FieldError, described, invalid, not_found
 from sync_service.api.return_to import UnsafeReturn, check_return_to, with_outcome
 from sync_service.api.schemas import ConnectAnswer, ConnectRequest
 from sync_service.api.services import Services
@@ -61,7 +61,11 @@ class CallbackController(Controller):
     path = "/auth"
     tags = ("Integrations",)
 
-    @get("/{provider:str}/callback", summary="Return from the consent page", responses=FAILURES)
+    @get(
+        "/{provider:str}/callback",
+        summary="Return from the consent page",
+        responses=described(_404="There is no such provider."),
+    )
     async def callback(
         self,
         provider: FromPath[str],

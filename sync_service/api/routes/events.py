@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from litestar import Controller, Response, delete, get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
-from sync_service.api import sync_states
-from sync_service.api.problems import FAILURES, FieldError, Problem, invalid, not_found
+from sync_service.api import event_rows, sync_states
+from sync_service.api.problems import FAILURES, STALE, FieldError, invalid, not_found
 from sync_service.api.requests import (
-    StrictRequest,
+    IfMatch,
+    Prefer,
     after,
     expected_version,
     moment,
@@ -22,7 +23,7 @@ from sync_service.api.requests import (
 )
 from sync_service.api.schemas import Event, EventCreate, EventPage, EventPatch
 from sync_service.api.services import Services
-from sync_service.api.user_data import Row, UserData, quoted, to_row
+from sync_service.api.user_data import UserData, quoted, to_row
 from sync_service.api.validation import fields_of
 
 Limit = Annotated[int, QueryParameter(ge=1, le=250)]
@@ -56,7 +57,7 @@ class EventController(Controller):
             f"end_time.gt.{from_start},start_time.gte.{from_start},recurrence.not.is.null",
         ]
         if calendar_id is not None:
-            wanted.append(await _home_filter(user_data, calendar_id))
+            wanted.append(await event_rows.home_filter(user_data, calendar_id))
         if cursor is not None:
             wanted.append(after("start_time", cursor))
         query = (
@@ -79,13 +80,13 @@ class EventController(Controller):
     @post(summary="Create", responses=FAILURES)
     async def create_event(
         self,
-        request: StrictRequest,
         data: JSONBody[EventCreate],
         user_data: NamedDependency[UserData],
         services: NamedDependency[Services],
+        prefer: Prefer = None,
     ) -> Response[Event]:
         """Create an event; it is synced to its calendar, or to the default one."""
-        wait = wanted_wait(request)
+        wait = wanted_wait(prefer)
         row = await user_data.first(
             user_data.table("calendar_events").insert(to_row(fields_of(data)))
         )
@@ -97,93 +98,49 @@ class EventController(Controller):
     @get("/{event_id:uuid}", summary="Read", responses=FAILURES)
     async def read_event(
         self,
-        request: StrictRequest,
         event_id: FromPath[UUID],
         user_data: NamedDependency[UserData],
         services: NamedDependency[Services],
+        prefer: Prefer = None,
     ) -> Response[Event]:
         """Return an event; with `Prefer: wait` once it is synced."""
-        wait = wanted_wait(request)
-        row = await _read(user_data, event_id)
+        wait = wanted_wait(prefer)
+        row = await event_rows.read(user_data, event_id)
         event = await sync_states.describe_once_settled(user_data, row, services.live, wait)
         return _answer(event, wait)
 
-    @patch("/{event_id:uuid}", summary="Change", responses=FAILURES)
+    @patch("/{event_id:uuid}", summary="Change", responses=FAILURES | STALE)
     async def change_event(
         self,
-        request: StrictRequest,
         event_id: FromPath[UUID],
         data: JSONBody[EventPatch],
         user_data: NamedDependency[UserData],
         services: NamedDependency[Services],
+        prefer: Prefer = None,
+        if_match: IfMatch = None,
     ) -> Response[Event]:
         """Change the fields that are given; `If-Match` refuses a stale change with 412."""
-        wait, version = wanted_wait(request), expected_version(request)
-        row = await _write(user_data, event_id, fields_of(data), version)
+        wait, version = wanted_wait(prefer), expected_version(if_match)
+        row = await event_rows.write(user_data, event_id, fields_of(data), version)
         event = await sync_states.describe_once_settled(user_data, row, services.live, wait)
         return _answer(event, wait)
 
-    @delete("/{event_id:uuid}", summary="Delete", responses=FAILURES, status_code=200)
+    @delete("/{event_id:uuid}", summary="Delete", responses=FAILURES | STALE, status_code=200)
     async def delete_event(
         self,
-        request: StrictRequest,
         event_id: FromPath[UUID],
         user_data: NamedDependency[UserData],
         services: NamedDependency[Services],
+        prefer: Prefer = None,
+        if_match: IfMatch = None,
     ) -> Response[Event]:
         """Delete an event here and in its calendars; what it said is kept for a while."""
-        wait, version = wanted_wait(request), expected_version(request)
-        row = await _write(user_data, event_id, {"deleted_at": datetime.now(UTC)}, version)
+        wait, version = wanted_wait(prefer), expected_version(if_match)
+        row = await event_rows.write(
+            user_data, event_id, {"deleted_at": datetime.now(UTC)}, version
+        )
         event = await sync_states.describe_once_settled(user_data, row, services.live, wait)
         return _answer(event, wait)
-
-
-async def _read(user_data: UserData, event_id: UUID) -> Row:
-    query = user_data.table("calendar_events").select("*").eq("id", event_id)
-    row = await user_data.first(query.is_("deleted_at", None))
-    if row is None:
-        raise not_found("event")
-    return row
-
-
-async def _write(
-    user_data: UserData, event_id: UUID, fields: dict[str, Any], version: int | None
-) -> Row:
-    """Change the event if it is there and, where *version* is given, still at that version."""
-    if not fields:
-        row = await _read(user_data, event_id)
-        if version in (None, row["version"]):
-            return row
-        raise _stale(row)
-    query = user_data.table("calendar_events").update(to_row(fields)).eq("id", event_id)
-    query = query.is_("deleted_at", None)
-    if version is not None:
-        query = query.eq("version", version)
-    row = await user_data.first(query)
-    if row is None:
-        # Nothing matched: it is not there, or it is at another version.
-        raise _stale(await _read(user_data, event_id))
-    return row
-
-
-async def _home_filter(user_data: UserData, calendar_id: UUID) -> str:
-    """Return the filter for events at home in the calendar; those without a home are in the
-    default target."""
-    query = user_data.table("calendars").select("default_target").eq("id", calendar_id)
-    calendar = await user_data.first(query)
-    if calendar is None:
-        raise invalid(FieldError("calendar_id", "is not one of your calendars"))
-    homeless = ",calendar_id.is.null" if calendar["default_target"] else ""
-    return f"calendar_id.eq.{calendar_id}{homeless}"
-
-
-def _stale(row: Row) -> Problem:
-    return Problem(
-        412,
-        "version_mismatch",
-        f"The event is at version {row['version']} by now; read it again.",
-        headers={"ETag": f'"{row["version"]}"'},
-    )
 
 
 def _answer(

@@ -50,7 +50,7 @@ class IntegrationController(Controller):
         summary="Sync a connection now",
         responses=FAILURES,
     )
-    async def sync(
+    async def sync_connection(
         self,
         connection_id: FromPath[UUID],
         user_data: NamedDependency[UserData],

@@ -13,7 +13,7 @@ from litestar.datastructures import State
 from litestar.di import NamedDependency
 
 from sync_service import doorbell, telemetry
-from sync_service.api.problems import Problem
+from sync_service.api.problems import Problem, described
 from sync_service.api.services import Services
 
 _PATIENCE_S = 0.8
@@ -28,8 +28,14 @@ class WebhookController(Controller):
     tags = ("Webhooks",)
     opt = {"exclude_from_auth": True}  # noqa: RUF012  # the framework's own declaration
 
-    @post("/google", status_code=200, summary="Notice from Google Calendar")
-    async def google(
+    @post(
+        "/google",
+        status_code=200,
+        summary="Notice from Google Calendar",
+        security=[{}],
+        responses=described(_401="Not a notice for us.", _503="Not recorded; send it again."),
+    )
+    async def google_notice(
         self, request: Request[None, None, State], services: NamedDependency[Services]
     ) -> Response[bytes]:
         """Record that a calendar changed. The headers say all; a body is not read.
