@@ -20,6 +20,7 @@ from sync_service.api.requests import StrictRequest
 from sync_service.api.return_to import origin
 from sync_service.api.routes.calendars import CalendarController
 from sync_service.api.routes.connect import CallbackController, ConnectController
+from sync_service.api.routes.console import console_config, console_files
 from sync_service.api.routes.events import EventController
 from sync_service.api.routes.health import HealthController
 from sync_service.api.routes.integrations import IntegrationController
@@ -47,7 +48,13 @@ def create_app(settings: Settings | None = None) -> Litestar:
             yield
 
     return Litestar(
-        route_handlers=[HealthController, CallbackController, _api()],
+        route_handlers=[
+            HealthController,
+            CallbackController,
+            _api(),
+            console_config,
+            console_files(),
+        ],
         lifespan=[lifespan],
         dependencies={"services": Provide(provide_services)},
         middleware=[Observe()],
