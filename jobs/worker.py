@@ -1,16 +1,20 @@
-"""The worker process: arq's schedules and jobs, and beside them the loop that drains the queue."""
+"""The worker process: arq's schedules and jobs, and beside them the loop that drains the queue.
+
+The loop and its listener need Postgres alone. While Redis is away nothing is scheduled or rung for,
+but what users change is still pushed and what webhooks announce is still pulled.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine
+import signal
 from contextlib import AsyncExitStack
-from typing import Any, cast
 
 import structlog
 from arq import cron
 from arq.worker import Worker
+from redis.exceptions import RedisError
 
 from jobs import upkeep
 from jobs.drain import Drainer, listen
@@ -31,11 +35,12 @@ FUNCTIONS = {
 
 _GRACE_S = 20
 _POOL_SIZE = 24
+_REDIS_PAUSE_S = 1.0
 _log = structlog.get_logger(__name__)
 
 
-def build(settings: Settings) -> Worker:
-    """Assemble the worker: rung functions, schedules, and the start and end of the drain loop.
+def build(settings: Settings, ctx: Context) -> Worker:
+    """Assemble arq's part: rung functions and schedules, working with what *ctx* holds.
 
     arq's own retries and results are not used: what is to be done, how often it was tried and how
     it ended is in Postgres.
@@ -51,14 +56,13 @@ def build(settings: Settings) -> Worker:
             cron(upkeep.clean, name="cron:clean", hour={3}, minute={11}, second={0}),
         ],
         redis_settings=doorbell.redis_settings(settings),
-        on_startup=_starter(settings),
-        on_shutdown=_stop,
+        ctx=ctx,
+        handle_signals=False,
         job_serializer=doorbell.serialize,
         job_deserializer=doorbell.deserialize,
         poll_delay=0.05,
         keep_result=0,
         job_timeout=60,
-        job_completion_wait=_GRACE_S,
         health_check_interval=15,
         retry_jobs=False,
         log_results=False,
@@ -66,51 +70,64 @@ def build(settings: Settings) -> Worker:
 
 
 def run(settings: Settings | None = None) -> None:
-    """Run the worker until SIGINT or SIGTERM."""
+    """Run the worker until SIGINT or SIGTERM; exits with 1 if a part of it died."""
     telemetry.configure_logging("worker")
-    configured = settings or load_settings()
-    # arq takes the current event loop when it is built.
-    asyncio.set_event_loop(asyncio.new_event_loop())
-    build(configured).run()
+    if not asyncio.run(serve(settings or load_settings())):
+        raise SystemExit(1)
 
 
-def _starter(settings: Settings) -> Any:
-    async def start(ctx: Context) -> None:
-        stack = AsyncExitStack()
+async def serve(settings: Settings) -> bool:
+    """Drain, listen and keep the schedules until told to stop; False if one of them died."""
+    async with AsyncExitStack() as stack:
         pool = await open_pool(settings, min_size=4, max_size=_POOL_SIZE)
         stack.push_async_callback(pool.close)
         hub = await stack.enter_async_context(open_hub(settings, pool))
         drainer = Drainer(hub)
-        ctx.update(hub=hub, drainer=drainer, stack=stack)
+        ctx: Context = {"hub": hub, "drainer": drainer}
         await upkeep.sweep(ctx)
-        ctx["tasks"] = [
-            _in_background(drainer.run()),
-            _in_background(listen(settings.database_url.get_secret_value(), drainer.wake)),
+        told = asyncio.create_task(_told_to_stop().wait())
+        parts = [
+            asyncio.create_task(drainer.run()),
+            asyncio.create_task(listen(settings.database_url.get_secret_value(), drainer.wake)),
+            asyncio.create_task(_keep_schedules(settings, ctx)),
         ]
         _log.info("worker_started")
-
-    return start
-
-
-async def _stop(ctx: Context) -> None:
-    drainer = cast("Drainer", ctx["drainer"])
-    await drainer.stop(_GRACE_S)
-    for task in cast("list[asyncio.Task[None]]", ctx["tasks"]):
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
-    await cast("AsyncExitStack", ctx["stack"]).aclose()
-    _log.info("worker_stopped")
-
-
-def _in_background(doing: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-    """Run *doing* beside arq; should it die of a bug, the process dies too and is restarted."""
-    task = asyncio.create_task(doing)
-    task.add_done_callback(_die_with)
-    return task
+        while not told.done() and not any(_died(part) for part in parts):
+            # Listening ends by itself where there is nothing to hear; the others never do.
+            waiting = [part for part in parts if not part.done()]
+            await asyncio.wait([told, *waiting], return_when=asyncio.FIRST_COMPLETED)
+        await drainer.stop(_GRACE_S)
+        dead = [part for part in parts if _died(part)]
+        for part in dead:
+            _log.critical("part_died", exc_info=part.exception())
+        for part in [told, *parts]:
+            part.cancel()
+        await asyncio.gather(told, *parts, return_exceptions=True)
+        _log.info("worker_stopped")
+        return not dead
 
 
-def _die_with(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and (fault := task.exception()) is not None:
-        _log.critical("background_task_died", exc_info=fault)
-        raise SystemExit(1) from fault
+async def _keep_schedules(settings: Settings, ctx: Context) -> None:
+    """Run arq for ever; when Redis goes away, begin anew once it is back."""
+    while True:
+        worker = build(settings, ctx)
+        try:
+            await worker.async_run()
+        except (RedisError, OSError) as fault:
+            _log.warning("redis_unreachable", error=type(fault).__name__)
+        finally:
+            with contextlib.suppress(RedisError, OSError, asyncio.CancelledError):
+                await worker.close()
+        await asyncio.sleep(_REDIS_PAUSE_S)
+
+
+def _told_to_stop() -> asyncio.Event:
+    told = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(name, told.set)
+    return told
+
+
+def _died(part: asyncio.Task[None]) -> bool:
+    return part.done() and not part.cancelled() and part.exception() is not None
