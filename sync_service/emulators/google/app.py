@@ -63,6 +63,7 @@ class App:
             event = await receive()
             if event["type"] == "lifespan.startup":
                 self.courier.start()
+                self.courier.warm()
                 await send({"type": "lifespan.startup.complete"})
             else:
                 await self.close()

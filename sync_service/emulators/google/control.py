@@ -183,7 +183,7 @@ def _clear_calls(control: Control, _body: Json, _ids: list[str]) -> Json:
 
 
 def _webhooks(control: Control, _body: Json, _ids: list[str]) -> Json:
-    return {"items": msgspec.to_builtins(control.courier.log)}
+    return {"items": msgspec.to_builtins(list(control.courier.log))}
 
 
 def _clear_webhooks(control: Control, _body: Json, _ids: list[str]) -> Json:
@@ -239,7 +239,7 @@ def _restore(control: Control, body: Json, _ids: list[str]) -> Json:
     return {}
 
 
-_CALENDAR = "calendars/([^/]+(?:/[^/]+)*?)"
+_CALENDAR = "calendars/([^/]+)"
 _PERSON = "people/([^/]+)"
 _ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("GET", "", _overview),

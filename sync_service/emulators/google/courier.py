@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import time
+from collections import deque
 from collections.abc import Callable
+from functools import lru_cache
+from urllib.parse import urlsplit
+from urllib.robotparser import RobotFileParser
 
 import httpx
 import msgspec
@@ -15,6 +20,9 @@ from sync_service.emulators.google.world import World
 
 _RETRIED = frozenset({500, 502, 503, 504})
 _SUCCESS = frozenset({102, 200, 201, 202, 204})
+_AGENT = "APIs-Google"
+_USER_AGENT = f"{_AGENT}; (+https://developers.google.com/webmasters/APIs-Google.html)"
+_LOG_LENGTH = 20_000
 
 
 class Delivery(msgspec.Struct):
@@ -22,7 +30,8 @@ class Delivery(msgspec.Struct):
 
     Attributes:
         at: Emulated time in seconds.
-        outcome: `delivered`, `dropped`, `rejected`, `failed`, `suppressed` or `gave_up`.
+        outcome: `delivered`, `dropped`, `rejected`, `failed`, `suppressed` (the channel is gone),
+            `disallowed` (by robots.txt) or `gave_up`.
         took_ms: How long the receiver needed for its answer.
         overhead_ms: From the change to the moment the request was handed to the network.
     """
@@ -54,7 +63,12 @@ class Courier:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._waiting: list[tuple[Message, float]] = []
         self._tasks: set[asyncio.Task[None]] = set()
-        self.log: list[Delivery] = []
+        self._robots: dict[str, asyncio.Task[RobotFileParser | None]] = {}
+        self.log: deque[Delivery] = deque(maxlen=_LOG_LENGTH)
+
+    def warm(self) -> None:
+        """Pay for the slow part of the first delivery now."""
+        self._http()
 
     def start(self) -> None:
         """Adopt the running loop and send what has been waiting for one."""
@@ -62,6 +76,7 @@ class Courier:
         if self._loop is not loop:
             self._loop = loop
             self._client = None
+            self._robots.clear()
         waiting, self._waiting = self._waiting, []
         for message, born in waiting:
             self._spawn(message, born)
@@ -98,6 +113,7 @@ class Courier:
         if self._client is not None:
             await self._client.aclose()
         self._client = self._loop = None
+        self._robots.clear()
 
     def _spawn(self, message: Message, born: float) -> None:
         task = asyncio.get_running_loop().create_task(self._deliver(message, born))
@@ -107,6 +123,9 @@ class Courier:
     async def _deliver(self, message: Message, born: float) -> None:
         if message.delay_s > 0:
             await self.sleep(message.delay_s)
+        if not await self._allowed(message.address):
+            self._note(message, 0, "disallowed", None, born, time.perf_counter())
+            return
         for attempt, pause in enumerate((*self._world().switches.webhook_retries_s, None), 1):
             if not channels.deliverable(self._world(), message):
                 self._note(message, attempt, "suppressed", None, born, time.perf_counter())
@@ -125,7 +144,7 @@ class Courier:
             **message.headers,
             "Content-Type": "application/json; utf-8",
             "Content-Length": "0",
-            "User-Agent": "APIs-Google; (+https://developers.google.com/webmasters/APIs-Google.html)",
+            "User-Agent": _USER_AGENT,
         }
         timeout = self._world().switches.webhook_timeout_s
         try:
@@ -137,6 +156,30 @@ class Courier:
         outcome = "delivered" if status in _SUCCESS else "rejected"
         self._note(message, attempt, outcome, status, born, sent)
         return status in _RETRIED
+
+    async def _allowed(self, address: str) -> bool:
+        """Whether the receiver's robots.txt lets messages through; it is asked once."""
+        if not self._world().switches.honour_robots_txt:
+            return True
+        parts = urlsplit(address)
+        origin = f"{parts.scheme}://{parts.netloc}"
+        if origin not in self._robots:
+            self._robots[origin] = asyncio.create_task(self._fetch_robots(origin))
+        rules = await self._robots[origin]
+        return rules is None or rules.can_fetch(_AGENT, address)
+
+    async def _fetch_robots(self, origin: str) -> RobotFileParser | None:
+        try:
+            answer = await self._http().get(
+                f"{origin}/robots.txt", headers={"User-Agent": _USER_AGENT}, timeout=2
+            )
+        except httpx.HTTPError:
+            return None
+        if answer.status_code != 200:
+            return None
+        rules = RobotFileParser()
+        rules.parse(answer.text.splitlines())
+        return rules
 
     async def sleep(self, seconds: float) -> None:
         """Wait in emulated time: a jump of the clock ends the wait early."""
@@ -161,7 +204,9 @@ class Courier:
 
     def _http(self) -> httpx.AsyncClient:
         if self._client is None:
-            self._client = httpx.AsyncClient(transport=self._transport, follow_redirects=False)
+            self._client = httpx.AsyncClient(
+                transport=self._transport, follow_redirects=False, verify=_trust()
+            )
         return self._client
 
     def _note(
@@ -187,3 +232,9 @@ class Courier:
                 overhead_ms=round((sent - born) * 1000, 3),
             )
         )
+
+
+@lru_cache(maxsize=1)
+def _trust() -> ssl.SSLContext:
+    """The certificates that receivers must be signed by; reading them is slow."""
+    return ssl.create_default_context()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -26,6 +27,8 @@ from sync_service.emulators.google.state import (
 from sync_service.emulators.google.switches import Switches
 from sync_service.emulators.google.times import known_zone
 from sync_service.emulators.google.world import ROLES, World
+
+_LOG_LENGTH = 50_000
 
 
 class LogEntry(msgspec.Struct):
@@ -74,7 +77,7 @@ class Emulator:
         self.clock = clock or Clock()
         self.faults = Faults()
         self.limits = Limits()
-        self.calls: list[LogEntry] = []
+        self.calls: deque[LogEntry] = deque(maxlen=_LOG_LENGTH)
         self.on_message: Callable[[Message], None] | None = None
         self.on_timer: Callable[[float], None] | None = None
         self._seed = seed
@@ -95,7 +98,7 @@ class Emulator:
         self.world.changed_lists.clear()
         self.faults = Faults()
         self.limits = Limits()
-        self.calls = []
+        self.calls.clear()
 
     def dump(self) -> bytes:
         """Everything that is remembered, as JSON."""

@@ -25,6 +25,8 @@ from sync_service.emulators.google.state import (
 )
 from sync_service.emulators.google.world import Actor, World
 
+_TIDY_ABOVE = 1000
+
 
 @dataclass(frozen=True, slots=True)
 class ConsentFault:
@@ -260,6 +262,9 @@ def _answer(
 def _new_access(
     world: World, client: Client, sub: str, scopes: list[str], refresh: str | None
 ) -> str:
+    if len(world.state.accesses) > _TIDY_ABOVE:
+        now, held = world.clock.micros(), world.state.accesses
+        world.state.accesses = {t: v for t, v in held.items() if v.expires > now}
     text = "ya29." + world.token("access", 48)
     expires = world.clock.micros() + world.switches.access_token_lifetime_s * MICROS
     world.state.accesses[text] = Access(client.id, sub, scopes, expires, refresh)

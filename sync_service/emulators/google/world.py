@@ -24,6 +24,10 @@ from sync_service.emulators.google.switches import Switches
 ROLES = ("none", "freeBusyReader", "reader", "writerWithoutPrivateAccess", "writer", "owner")
 _SCOPE = "https://www.googleapis.com/auth/"
 _FREE_BUSY_ONLY = frozenset({_SCOPE + "calendar.events.freebusy"})
+_OWNED_ONLY = frozenset(
+    {_SCOPE + "calendar.events.owned", _SCOPE + "calendar.events.owned.readonly"}
+)
+_PUBLIC_ONLY = frozenset({_SCOPE + "calendar.events.public.readonly"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +100,15 @@ class World:
         granted = calendar.acl.get(actor.email.casefold(), calendar.public_role or "none")
         if actor.scopes is None:
             return granted
-        useful = {s for s in actor.scopes if s.startswith(_SCOPE + "calendar")}
-        if useful and useful <= _FREE_BUSY_ONLY:
+        useful = {s for s in actor.scopes if s.startswith(_SCOPE + "calendar.events")}
+        if not useful or _SCOPE + "calendar" in actor.scopes:
+            return granted
+        if useful <= _FREE_BUSY_ONLY:
             return min(granted, "freeBusyReader", key=rank)
+        if useful <= _OWNED_ONLY and granted != "owner":
+            return "none"
+        if useful <= _PUBLIC_ONLY:
+            return calendar.public_role or "none"
         return granted
 
     def readable(self, actor: Actor, calendar_id: str) -> tuple[Calendar, str]:

@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import jwt
 
-from sync_service.emulators.google import ADA, CLIENT_ID, CLIENT_SECRET, GRACE
+from sync_service.emulators.google import ADA, CLIENT_ID, CLIENT_SECRET, GRACE, TEAM
 from tests.emulators.google.client import Google, Json, meeting, reason
 
 REDIRECT = "http://localhost:8000/auth/google/callback"
@@ -274,5 +274,13 @@ async def test_12_scope_tables(google: Google) -> None:
         body = (window if path == "freeBusy" else {}) if method == "POST" else None
         answer = await google.call(method, path, body, scopes=(scope,))
         assert answer.status_code == status, (scope, path, answer.text)
+    google.emulator.share(TEAM, GRACE, "writer")
+    team = f"calendars/{TEAM}/events"
+    for scope, email, status in (
+        ("calendar.events.owned", ADA, 200),
+        ("calendar.events.owned", GRACE, 404),
+        ("calendar.events.public.readonly", ADA, 404),
+    ):
+        assert (await google.call("GET", team, who=email, scopes=(scope,))).status_code == status
     refused = await google.call("POST", "freeBusy", window, scopes=("calendar.events",))
     assert reason(refused) == (403, "insufficientPermissions")

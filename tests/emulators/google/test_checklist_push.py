@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -31,12 +31,12 @@ class Receiver:
     def __init__(self) -> None:
         self.received: list[httpx.Request] = []
         self.answers: list[int] = []
-        self.before_answer: Callable[[], None] | None = None
+        self.robots: str | None = None
 
     async def __call__(self, request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/robots.txt":
+            return httpx.Response(404 if self.robots is None else 200, text=self.robots or "")
         self.received.append(request)
-        if self.before_answer is not None:
-            self.before_answer()
         return httpx.Response(self.answers.pop(0) if self.answers else 200)
 
     def headers(self, name: str) -> list[str]:
@@ -197,6 +197,16 @@ async def test_53_silence_after_the_grant_is_gone(google: Google, receiver: Rece
     google.emulator.configure(deliver_after_revoke=True)
     await edit(google)
     assert len(receiver.received) == 2
+
+
+async def test_53_robots_txt_can_silence_delivery(google: Google, receiver: Receiver) -> None:
+    receiver.robots = "User-agent: *\nDisallow: /hooks/"
+    await watch(google)
+    assert receiver.received == []
+    assert google.app.courier.log[-1].outcome == "disallowed"
+    google.emulator.configure(honour_robots_txt=False)
+    await edit(google)
+    assert len(receiver.received) == 1
 
 
 async def test_54_only_four_statuses_are_retried(

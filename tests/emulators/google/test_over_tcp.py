@@ -44,8 +44,9 @@ class Hook:
     async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while head := await reader.readuntil(b"\r\n\r\n"):
-                self.requests.append(head)
-                self.arrived.put_nowait(asyncio.get_running_loop().time())
+                if not head.startswith(b"GET /robots.txt"):
+                    self.requests.append(head)
+                    self.arrived.put_nowait(asyncio.get_running_loop().time())
                 writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
                 await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError):
@@ -75,11 +76,12 @@ async def test_messages_leave_at_once_and_never_block_the_answer(
     emulator.configure(user_units_per_minute=None)
     lags: list[float] = []
     for _ in range(20):
-        written = asyncio.create_task(http.post(EVENTS, json=meeting()))
-        arrived = await asyncio.wait_for(receiver.arrived.get(), 5)
-        await written
-        lags.append(arrived - asyncio.get_running_loop().time())
-    assert sorted(lags)[10] < 0.05
+        began = asyncio.get_running_loop().time()
+        emulator.person(ADA).insert(meeting())
+        lags.append(await asyncio.wait_for(receiver.arrived.get(), 5) - began)
+    assert sorted(lags)[10] < 0.01
+    assert (await http.post(EVENTS, json=meeting())).status_code == 200
+    await asyncio.wait_for(receiver.arrived.get(), 5)
     assert b"content-length: 0" in receiver.requests[-1].lower()
     log = (await http.get("/_emulator/webhooks")).json()["items"]
     assert {entry["outcome"] for entry in log} == {"delivered"}
