@@ -122,8 +122,11 @@ _BY_DATA_API_CODE: tuple[tuple[str, int, str, str], ...] = (
     ("55P03", 503, "store_unavailable", "The database was busy; try again."),
     ("57", 503, "store_unavailable", "The database did not answer; try again."),
     ("08", 503, "store_unavailable", "The database did not answer; try again."),
-    ("5", 503, "data_api_unavailable", "The data API did not answer; try again."),
+)
+# An answer without a body has its HTTP status in place of a code.
+_BY_DATA_API_STATUS: tuple[tuple[str, int, str, str], ...] = (
     ("401", 401, "not_authenticated", "The access token was refused."),
+    ("5", 503, "data_api_unavailable", "The data API did not answer; try again."),
 )
 _UNKNOWN_CODE = ("", 502, "data_api_error", "The data API failed unexpectedly.")
 
@@ -138,8 +141,9 @@ def from_data_api(error: APIError) -> Problem:
             return invalid(FieldError(field, message.removeprefix(f"{field}: ")))
         slug = _BY_STATUS.get(status, ("refused", ""))[0]
         return Problem(status, slug, message)
+    table = _BY_DATA_API_STATUS if len(code) == len("503") else _BY_DATA_API_CODE
     _, status, slug, detail = next(
-        (entry for entry in _BY_DATA_API_CODE if code.startswith(entry[0])), _UNKNOWN_CODE
+        (entry for entry in table if code.startswith(entry[0])), _UNKNOWN_CODE
     )
     if status >= 500:
         _log.error("data_api.failed", fault_code=code, message=error.message, answer=status)
