@@ -19,7 +19,7 @@ from sync_service.emulators.google.errors import (
 )
 from sync_service.emulators.google.query import Query
 from sync_service.emulators.google.resource import EVENT_TYPES
-from sync_service.emulators.google.state import Channel, Json
+from sync_service.emulators.google.state import Channel, Json, as_object
 from sync_service.emulators.google.world import Actor, World, rank
 
 _ID = re.compile(r"[A-Za-z0-9\-_+/=]{1,64}")
@@ -172,11 +172,14 @@ def _check(world: World, body: Json) -> str:
         raise required("Required")
     if not isinstance(channel_id, str) or not _ID.fullmatch(channel_id):
         raise invalid("Invalid channel id.")
-    if body.get("type") not in {"web_hook", "webhook"}:
+    if body.get("type") not in ("web_hook", "webhook"):
         raise required("Required") if not body.get("type") else invalid("Invalid channel type.")
     if not isinstance(address, str) or not address:
         raise required("Required")
-    parts = urlsplit(address)
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        raise invalid("Invalid channel address.") from None
     local = parts.hostname in _LOOPBACK and world.switches.accept_loopback_http
     allowed = local or world.switches.accept_any_http
     if parts.scheme != "https" and not (parts.scheme == "http" and allowed):
@@ -190,7 +193,7 @@ def _check(world: World, body: Json) -> str:
 
 def _expires(world: World, body: Json, now: int) -> int:
     lifetime = _DEFAULT_TTL_S * MICROS
-    parameters: Json = body.get("params") or {}
+    parameters = as_object(body.get("params")) or {}
     try:
         if "ttl" in parameters:
             lifetime = int(parameters["ttl"]) * MICROS

@@ -94,6 +94,8 @@ def insert(
     if fields.get("eventType") == "fromGmail":
         raise invalid("Invalid value for: eventType")
     uid = fields.get("iCalUID")
+    if uid is not None and not isinstance(uid, str):
+        raise invalid("Invalid value for: iCalUID")
     if event_id is not None and (event_id in calendar.events or event_id in calendar.purged):
         raise duplicate()
     if uid is not None and _uid_taken(calendar, uid):

@@ -14,7 +14,7 @@ from sync_service.emulators.google.errors import (
 )
 from sync_service.emulators.google.listing import list_events
 from sync_service.emulators.google.query import Query
-from sync_service.emulators.google.state import Json, as_object
+from sync_service.emulators.google.state import Json, as_list, as_object
 from sync_service.emulators.google.times import (
     known_zone,
     parse_moment,
@@ -37,8 +37,9 @@ def query_busy(world: World, actor: Actor, body: Json) -> Json:
     first, last = parse_moment(low), parse_moment(high)
     if longest is not None and first and last and last - first > timedelta(seconds=longest):
         raise bad_request("The requested time range is too long.")
-    items: list[Any] = body.get("items") or []
-    limit = min(int(body.get("calendarExpansionMax") or 50), 50)
+    items: list[Any] = as_list(body.get("items")) or []
+    limit = body.get("calendarExpansionMax")
+    limit = min(limit, 50) if isinstance(limit, int) else 50
     calendars: Json = {}
     for position, item in enumerate(items):
         name = str((as_object(item) or {}).get("id", ""))

@@ -21,6 +21,7 @@ from sync_service.emulators.google.times import from_utc_text, known_zone, utc_t
 _PART_NAMES = """FREQ UNTIL COUNT INTERVAL BYSECOND BYMINUTE BYHOUR BYDAY BYMONTHDAY BYYEARDAY
 BYWEEKNO BYMONTH BYSETPOS WKST"""
 _PARTS = frozenset(_PART_NAMES.split())
+_FREQUENCIES = ("DAILY", "WEEKLY", "MONTHLY", "YEARLY")
 _YEARS = (1900, 2200)
 
 
@@ -32,7 +33,7 @@ class Occurrence(NamedTuple):
 
 
 def validate(lines: list[str], start: Json) -> None:
-    """Refuse lines that cannot be expanded."""
+    """Refuse lines that cannot be expanded, and rules that repeat within a day."""
     try:
         _ruleset(tuple(lines), _anchor(start), _zone_of(start))
     except (ValueError, TypeError, KeyError, AttributeError):
@@ -135,7 +136,7 @@ def _rule(value: str, anchor: datetime, in_zone: ZoneInfo) -> rrule:
         if not equals or name.upper() not in _PARTS or name.upper() in parts:
             raise ValueError(part)
         parts[name.upper()] = content
-    if "FREQ" not in parts or ("UNTIL" in parts and "COUNT" in parts):
+    if parts.get("FREQ") not in _FREQUENCIES or ("UNTIL" in parts and "COUNT" in parts):
         raise ValueError(value)
     if int(parts.get("COUNT", "1")) < 1 or int(parts.get("INTERVAL", "1")) < 1:
         raise ValueError(value)

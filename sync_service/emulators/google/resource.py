@@ -109,7 +109,7 @@ def normalise(fields: Json, zone_name: str, switches: Switches, options: WriteOp
         out["source"] = source
     if attachments := _attachments(fields):
         out["attachments"] = attachments
-    if conference := _object(fields, "conferenceData"):
+    if conference := _conference(fields):
         out["conferenceData"] = conference
     elif switches.strip_conference_fence and "description" in out:
         out["description"] = _FENCE.sub("", out["description"]).strip() or None
@@ -211,7 +211,7 @@ def _reminders(fields: Json) -> Json:
     for override in overrides:
         minutes = override.get("minutes")
         if (
-            override.get("method") not in {"email", "popup"}
+            override.get("method") not in ("email", "popup")
             or isinstance(minutes, bool)
             or not isinstance(minutes, int)
             or not 0 <= minutes <= 40320
@@ -262,6 +262,18 @@ def _attendees(fields: Json) -> list[Json]:
         person["responseStatus"] = _choice(given, "responseStatus", _RESPONSES) or "needsAction"
         people.append(person)
     return people
+
+
+def _conference(fields: Json) -> Json | None:
+    conference = _object(fields, "conferenceData")
+    if conference is None:
+        return None
+    asked = _object(conference, "createRequest")
+    if asked is not None and not _text(asked, "requestId"):
+        raise required("Missing conference request id.")
+    for point in _objects(conference, "entryPoints"):
+        _text(point, "uri")
+    return conference
 
 
 def _source(fields: Json) -> Json | None:

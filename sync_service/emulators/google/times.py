@@ -18,6 +18,7 @@ from sync_service.emulators.google.state import Json, as_object
 _MOMENT = re.compile(
     r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(?P<fraction>\.\d+)?(?P<offset>[Zz]|[+-]\d{2}:\d{2})?"
 )
+_YEARS = range(1000, 9000)
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
@@ -45,9 +46,10 @@ def parse_moment(text: str) -> datetime | None:
         return None
     plain = text[: match.start("fraction")] if match["fraction"] else text[:19]
     try:
-        return datetime.fromisoformat(plain + (match["offset"] or "").upper())
+        moment = datetime.fromisoformat(plain + (match["offset"] or "").upper())
     except ValueError:
         return None
+    return moment if moment.year in _YEARS else None
 
 
 def parse_day(text: str) -> date | None:
@@ -55,9 +57,10 @@ def parse_day(text: str) -> date | None:
     if not _DAY.fullmatch(text):
         return None
     try:
-        return date.fromisoformat(text)
+        day = date.fromisoformat(text)
     except ValueError:
         return None
+    return day if day.year in _YEARS else None
 
 
 def utc_text(moment: datetime) -> str:
