@@ -38,6 +38,7 @@ class Drainer:
         self._slots = slots
         self._wake = asyncio.Event()
         self._stopping = False
+        self._claiming = asyncio.Lock()
         self._running: set[asyncio.Task[None]] = set()
         self._turns: defaultdict[UUID, asyncio.Lock] = defaultdict(asyncio.Lock)
 
@@ -68,6 +69,9 @@ class Drainer:
         """Claim nothing more and give running tasks *grace_s* seconds to end."""
         self._stopping = True
         self._wake.set()
+        async with self._claiming:
+            # What is being claimed at this moment is among the running tasks from here on.
+            pass
         if self._running:
             _, late = await asyncio.wait(self._running, timeout=grace_s)
             for task in late:
@@ -75,15 +79,16 @@ class Drainer:
             await asyncio.gather(*late, return_exceptions=True)
 
     async def _claim(self) -> int:
-        free = self._slots - len(self._running)
-        if free <= 0:
-            return 0
-        tasks = await queue.claim_batch(self._hub.pool, free, self._hub.settings.lease_seconds)
-        for task in tasks:
-            running = asyncio.create_task(self._carry_out(task))
-            self._running.add(running)
-            running.add_done_callback(self._ended)
-        return len(tasks)
+        async with self._claiming:
+            free = self._slots - len(self._running)
+            if free <= 0 or self._stopping:
+                return 0
+            tasks = await queue.claim_batch(self._hub.pool, free, self._hub.settings.lease_seconds)
+            for task in tasks:
+                running = asyncio.create_task(self._carry_out(task))
+                self._running.add(running)
+                running.add_done_callback(self._ended)
+            return len(tasks)
 
     async def _carry_out(self, task: Task) -> None:
         if task.kind == "pull":

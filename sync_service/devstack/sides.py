@@ -132,19 +132,20 @@ class Google:
 
 
 @asynccontextmanager
-async def open_sides(stack: StackFile) -> AsyncGenerator[tuple[App, Google]]:
+async def open_sides(stack: StackFile, email: str = EMAIL) -> AsyncGenerator[tuple[App, Google]]:
     """Sign a new user up and open every door of both sides."""
     assert stack.google_url is not None  # noqa: S101  # the demo runs on the emulator
     async with (
         httpx.AsyncClient(base_url=stack.google_url, trust_env=False) as google,
         httpx.AsyncClient(base_url=stack.api_url, trust_env=False, timeout=30) as api,
+        httpx.AsyncClient(trust_env=False) as data,
     ):
-        user_id, token = await _sign_up(stack)
+        user_id, token = await _sign_up(stack, email)
         api.headers["authorization"] = f"Bearer {token}"
         client = await acreate_client(
             stack.supabase_url,
             stack.publishable_key,
-            AsyncClientOptions(headers={"Authorization": f"Bearer {token}"}),
+            AsyncClientOptions(headers={"Authorization": f"Bearer {token}"}, httpx_client=data),
         )
         arrivals = Arrivals()
         sql = await asyncpg.connect(stack.database_url)
@@ -171,9 +172,9 @@ async def connect(app: App, google: Google) -> str:
             await asyncio.sleep(0.02)
 
 
-async def _sign_up(stack: StackFile) -> tuple[UUID, str]:
+async def _sign_up(stack: StackFile, email: str) -> tuple[UUID, str]:
     # Plain HTTP: the development server's time stamps are not those that the client expects.
-    credentials = {"email": EMAIL, "password": secrets.token_urlsafe(16)}
+    credentials = {"email": email, "password": secrets.token_urlsafe(16)}
     async with httpx.AsyncClient(trust_env=False) as http:
         answer = await http.post(
             f"{stack.supabase_url}/auth/v1/signup",
