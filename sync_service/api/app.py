@@ -20,7 +20,7 @@ from sync_service.api.requests import StrictRequest
 from sync_service.api.return_to import origin
 from sync_service.api.routes.calendars import CalendarController
 from sync_service.api.routes.connect import CallbackController, ConnectController
-from sync_service.api.routes.console import console_config, console_files
+from sync_service.api.routes.console import ConsoleController
 from sync_service.api.routes.events import EventController
 from sync_service.api.routes.health import HealthController
 from sync_service.api.routes.integrations import IntegrationController
@@ -52,8 +52,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
             HealthController,
             CallbackController,
             _api(),
-            console_config,
-            console_files(),
+            ConsoleController,
         ],
         lifespan=[lifespan],
         dependencies={"services": Provide(provide_services)},

@@ -78,9 +78,7 @@ def not_found(what: str) -> Problem:
 def invalid(*errors: FieldError) -> Problem:
     """Return the answer to input that cannot be used, naming each field."""
     names = ", ".join(dict.fromkeys(error.field for error in errors))
-    return Problem(
-        422, "validation_failed", f"Nothing was changed. Please check: {names}.", errors=errors
-    )
+    return Problem(422, "validation_failed", f"Please check: {names}.", errors=errors)
 
 
 _BY_STATUS: dict[int, tuple[str, str]] = {

@@ -45,7 +45,9 @@ async def test_the_page_learns_where_the_project_is(client: httpx.AsyncClient, b
     }
 
 
-@pytest.mark.parametrize("path", ["/console/../api/app.py", "/console/%2e%2e/__init__.py"])
+@pytest.mark.parametrize(
+    "path", ["/console/../api/app.py", "/console/%2e%2e/__init__.py", "/console/%00", "/console/x"]
+)
 async def test_nothing_else_is_served(client: httpx.AsyncClient, path: str):
     answer = await client.get(path)
     assert answer.status_code == 404

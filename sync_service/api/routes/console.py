@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import mimetypes
+from importlib import resources
 
 import msgspec
-from litestar import Router, get
+from litestar import Controller, Response, get
 from litestar.di import NamedDependency
-from litestar.static_files import (  # pyright: ignore[reportUnknownVariableType]
-    create_static_files_router,  # pyright: ignore[reportUnknownVariableType]
-)
+from litestar.params import FromPath
 
-from sync_service import console
+from sync_service.api.problems import not_found
 from sync_service.api.services import Services
 
 
@@ -22,19 +21,39 @@ class ConsoleConfig(msgspec.Struct, frozen=True):
     publishable_key: str
 
 
-@get("/console/config.json", include_in_schema=False)
-async def console_config(services: NamedDependency[Services]) -> ConsoleConfig:
-    """Say where the Supabase project is."""
-    settings = services.settings
-    return ConsoleConfig(settings.supabase_url, settings.supabase_publishable_key)
+_FILES = {
+    file.name: (file.read_bytes(), mimetypes.guess_type(file.name)[0] or "text/plain")
+    for file in (resources.files("sync_service.console") / "static").iterdir()
+}
+"""The page and its modules: few and small, so no request ever names a path on the disk."""
 
 
-def console_files() -> Router:
-    """Serve the page and its modules, and nothing else of the folder."""
-    return create_static_files_router(
-        path="/console",
-        directories=[Path(console.__file__).parent / "static"],
-        html_mode=True,
-        include_in_schema=False,
-        name="console",
-    )
+class ConsoleController(Controller):
+    """A static page over the HTTP API; no token needed to load it."""
+
+    path = "/console"
+    include_in_schema = False
+
+    @get("/", sync_to_thread=False)
+    def page(self) -> Response[bytes]:
+        """Return the page."""
+        return _file("index.html")
+
+    @get("/config.json", sync_to_thread=False)
+    def config(self, services: NamedDependency[Services]) -> ConsoleConfig:
+        """Say where the Supabase project is."""
+        settings = services.settings
+        return ConsoleConfig(settings.supabase_url, settings.supabase_publishable_key)
+
+    @get("/{name:str}", sync_to_thread=False)
+    def file(self, name: FromPath[str]) -> Response[bytes]:
+        """Return one of the page's files."""
+        return _file(name)
+
+
+def _file(name: str) -> Response[bytes]:
+    found = _FILES.get(name)
+    if found is None:
+        raise not_found("file")
+    content, media_type = found
+    return Response(content, media_type=media_type, headers={"Cache-Control": "no-cache"})
