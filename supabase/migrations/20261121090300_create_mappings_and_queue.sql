@@ -22,6 +22,8 @@ create table public.event_mappings (
   last_error jsonb,
   -- The remote copy may have moved on: whoever works on it next reads it first.
   stale boolean not null default false,
+  -- What a worker is sending at this moment, or was when it died: found there, it is our own write.
+  intent jsonb,
   seen_pass uuid,
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),

@@ -80,12 +80,15 @@ def dev(ephemeral: bool, port_base: int, folder: Path, app: bool) -> None:
 )
 def demo(once: bool, port_base: int) -> None:
     """Show events travelling both ways between an app and an emulated Google Calendar."""
+    from sync_service.cli import verifying
     from sync_service.devstack import demo as tour
 
     outcome: list[bool] = []
 
     async def travel() -> None:
-        outcome.append(await tour.run(once=once, port_base=port_base, say=click.echo))
+        outcome.append(
+            await tour.run(once=once, port_base=port_base, say=click.echo, show=verifying.show)
+        )
 
     _run_until_signalled(travel())
     if once and outcome != [True]:

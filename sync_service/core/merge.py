@@ -57,6 +57,15 @@ def merge(
     return Merged(content, frozenset(conflicts & units))
 
 
+def with_landed(base: Content, sent: Content, remote: Content, units: frozenset[str]) -> Content:
+    """Return *base* moved on by what we sent, as far as the remote side shows it.
+
+    The answer to a write was lost. A unit that reads there as we sent it is our own doing and no
+    edit of theirs; the others never arrived, or were edited since.
+    """
+    return take_units(base, sent, units - changed_units(sent, remote, units))
+
+
 def _merge_unit(
     unit: str, base: Content, local: Content, remote: Content, into: Content, prefer: Winner
 ) -> tuple[Content, bool]:

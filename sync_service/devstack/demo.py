@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from sync_service.cli.verifying import show
 from sync_service.devstack import ports, stack
 from sync_service.devstack.sides import App, Google, connect, open_sides
 from sync_service.engine.hub import open_hub
@@ -71,8 +70,12 @@ class _Tour:
                 await asyncio.sleep(0.002)
 
 
-async def run(*, once: bool, port_base: int, say: Callable[[str], None]) -> bool:
+async def run(
+    *, once: bool, port_base: int, say: Callable[[str], None], show: Callable[..., None]
+) -> bool:
     """Run the tour; answers whether both sides ended equal and silent.
+
+    *show* prints the reports of the verification.
 
     Unless *once*, the stack keeps running afterwards until this is cancelled.
     """
@@ -85,7 +88,9 @@ async def run(*, once: bool, port_base: int, say: Callable[[str], None]) -> bool
             tour = _Tour(app, google, say)
             try:
                 await _travel(tour)
-                equal = await _verified(tour, dict(running.environment))
+                reports = await _verified(tour, dict(running.environment))
+                show(reports, say)
+                equal = bool(reports) and all(report.equal for report in reports)
                 quiet = await _silent(tour)
             except TimeoutError:
                 say(f"That did not happen in time. The logs are in {FOLDER / 'logs'}.")
@@ -241,7 +246,7 @@ async def _settled(tour: _Tour, event_id: UUID) -> None:
     )
 
 
-async def _verified(tour: _Tour, environment: dict[str, str]) -> bool:
+async def _verified(tour: _Tour, environment: dict[str, str]) -> list[Report]:
     """Read both sides independently and say, event by event, whether they are equal."""
     for event_id in await tour.app.sql.fetch("select id from calendar_events"):
         await _settled(tour, event_id["id"])
@@ -258,8 +263,7 @@ async def _verified(tour: _Tour, environment: dict[str, str]) -> bool:
     tour.say("Both sides, read anew and compared:")
     for report in reports:
         _table(report, tour.say)
-    show(reports, tour.say)
-    return bool(reports) and all(report.equal for report in reports)
+    return reports
 
 
 async def _silent(tour: _Tour) -> bool:

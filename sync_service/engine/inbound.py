@@ -96,9 +96,9 @@ async def _at_start_of_page(
     if page is not None or current.pass_id is not None or not listing:
         return current
     async with transaction(hub.pool) as connection:
+        await calendars.lock_feed(connection, current.id)
         if not await queue.holds_lease(connection, task):
             return None
-        await calendars.lock_feed(connection, current.id)
         await calendars.start_pass(connection, current.id)
         await calendars.set_state(
             connection,
@@ -117,10 +117,10 @@ async def _apply(
     arrivals = _arrivals(changes)
     provider = hub.providers[calendar.provider]
     async with transaction(hub.pool) as connection:
-        if not await queue.holds_lease(connection, task):
-            return False
         await calendars.lock_feed(connection, calendar.id)
-        settled = await settle(connection, provider, calendar, arrivals, feed=feed)
+        settled = await settle(connection, provider, calendar, arrivals, task=task, feed=feed)
+        if settled is None:
+            return False
         if changes.access_role and changes.access_role != calendar.access_role:
             await calendars.note_role(
                 connection, calendar.id, changes.access_role, changes.time_zone

@@ -27,7 +27,7 @@ from sync_service.providers.base import Capabilities, Mark, RemoteEvent, Session
 from sync_service.store import calendars, connections, events, mappings, queue, trail
 from sync_service.store.calendars import Calendar
 from sync_service.store.events import EventRow
-from sync_service.store.mappings import Mapping
+from sync_service.store.mappings import Intent, Mapping
 from sync_service.store.pool import transaction
 from sync_service.store.queue import Task
 
@@ -59,7 +59,7 @@ def next_step(view: View, capabilities: Capabilities) -> Step:
         return Step("create") if view.wanted else Step("nothing")
     if mapping.status == "conflict":
         return Step("nothing")
-    if mapping.stale:
+    if mapping.stale or mapping.intent is not None:
         return Step("look")
     if mapping.status == "pending":
         return Step("create") if view.wanted else Step("delete")
@@ -168,6 +168,7 @@ async def _update(
     hub: Hub, task: Task, session: Session, view: View, units: frozenset[str]
 ) -> None:
     assert view.event is not None and view.mapping is not None  # noqa: S101  # see next_step
+    await mappings.intend(hub.pool, view.mapping.id, Intent(view.event.content))
     stored = await session.update(
         view.calendar.ref,
         view.mapping.external_id,
@@ -183,8 +184,10 @@ async def _update(
 async def _delete(hub: Hub, task: Task, session: Session, view: View) -> None:
     mapping = view.mapping
     assert mapping is not None  # noqa: S101  # see next_step
+    await mappings.intend(hub.pool, mapping.id, Intent(None))
     await session.delete(view.calendar.ref, mapping.external_id, mapping.etag)
     async with transaction(hub.pool) as connection:
+        await mappings.lock(connection, [mapping.id])
         if await queue.holds_lease(connection, task):
             await mappings.settle_deleted(connection, [mapping.id])
             await trail.audit(connection, [_deed(view, task, "push.deleted")])
@@ -205,10 +208,9 @@ async def _record(
     """Settle the provider's answer: what it stored is the new base, whatever it made of it."""
     provider = hub.providers[view.calendar.provider]
     async with transaction(hub.pool) as connection:
-        if not await queue.holds_lease(connection, task):
-            return
         arrival = Arrival(stored.external_id, stored, base=sent)
-        await settle(connection, provider, view.calendar, [arrival])
+        if await settle(connection, provider, view.calendar, [arrival], task=task) is None:
+            return
         await trail.audit(connection, [_deed(view, task, action, units)])
         await queue.complete(connection, task)
         assert task.event_id is not None  # noqa: S101  # the table's check says so
@@ -227,9 +229,8 @@ async def _look(hub: Hub, task: Task, session: Session, view: View) -> None:
     remote = await session.get(view.calendar.ref, mapping.external_id)
     provider = hub.providers[view.calendar.provider]
     async with transaction(hub.pool) as connection:
-        if await queue.holds_lease(connection, task):
-            arrival = Arrival(mapping.external_id, remote)
-            await settle(connection, provider, view.calendar, [arrival], looked=True)
+        arrival = Arrival(mapping.external_id, remote)
+        await settle(connection, provider, view.calendar, [arrival], task=task, looked=True)
 
 
 async def _choose_another_id(hub: Hub, view: View) -> None:

@@ -15,7 +15,7 @@ from uuid import UUID, uuid4
 from sync_service.core import plan as planning
 from sync_service.core.event import Content, to_json
 from sync_service.core.fingerprint import fingerprint
-from sync_service.core.merge import equal
+from sync_service.core.merge import equal, with_landed
 from sync_service.core.plan import Plan
 from sync_service.providers.base import Capabilities, Provider, RemoteEvent
 from sync_service.store import events, mappings, queue, trail
@@ -23,6 +23,7 @@ from sync_service.store.calendars import Calendar
 from sync_service.store.events import EventRow, NewEvent
 from sync_service.store.mappings import Agreement, Mapping
 from sync_service.store.pool import Connection, mark_origin
+from sync_service.store.queue import Task
 
 _ID_ATTEMPTS = 4
 
@@ -87,16 +88,21 @@ async def settle(
     calendar: Calendar,
     arrivals: Sequence[Arrival],
     *,
+    task: Task,
     feed: Feed | None = None,
     looked: bool = False,
-) -> Settled:
+) -> Settled | None:
     """Settle *arrivals* of *calendar*; the transaction's changes are marked as coming from it.
 
-    *looked* says that they were read one by one just now, under the lease of their push.
+    *looked* says that they were read one by one just now, under the lease of their push. Nothing is
+    written, and None answered, when *task* is no longer ours. Its row is locked after the events,
+    in the order in which a user's own write locks them.
     """
     await mark_origin(connection, calendar.id, calendar.provider)
     settlement = _Settlement(provider, calendar, feed, looked)
     await settlement.load(connection, arrivals)
+    if not await queue.holds_lease(connection, task):
+        return None
     for arrival in arrivals:
         settlement.decide(arrival)
     return await settlement.write(connection)
@@ -222,10 +228,14 @@ class _Settlement:
         remote = arrival.remote
         ours = local.content if local is not None and local.live else None
         base = arrival.base or mapping.base
+        units = self._capabilities.units
+        intent = None if arrival.base else mapping.intent
+        gone_by_us = remote is None and intent is not None and intent.content is None
         if mapping.status == "deleted" and arrival.base is None:
             # Both sides had agreed that it is gone, so what is here now is the only version.
             base = None
-        units = self._capabilities.units
+        elif base and remote and intent and intent.content:
+            base = with_landed(base, intent.content, remote.content, units)
         decided = planning.plan(
             base,
             ours,
@@ -238,6 +248,9 @@ class _Settlement:
         )
         if mapping.status == "deleted" and ours is None:
             decided = Plan(decided.local, decided.push)
+        if gone_by_us:
+            # Our own deletion arrived; an event that lives again here is made anew there.
+            decided = Plan("keep", push=ours is not None)
         decided = self._within_direction(decided, ours, remote)
         if decided.clash is not None:
             self._record(mapping, decided, base, ours, remote)
@@ -341,6 +354,7 @@ class _Settlement:
             event_version=None,
             status="pending",
             stale=False,
+            intent=None,
             last_synced_at=None,
             read_only=None,
         )

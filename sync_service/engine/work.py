@@ -155,6 +155,8 @@ async def _reconnect_needed(connection: Connection, calendar: Calendar, fault: S
 
 async def _give_up(hub: Hub, task: Task, fault: SyncError) -> None:
     async with transaction(hub.pool) as connection:
+        if task.event_id is not None:
+            await mappings.lock_pair(connection, task.event_id, task.calendar_id)
         if not await queue.give_up(connection, task, fault):
             return
         if task.event_id is None:

@@ -126,7 +126,8 @@ async def ensure_feed(connection: Connection | Pool, calendar_id: UUID) -> None:
 
 
 async def lock_feed(connection: Connection, calendar_id: UUID) -> None:
-    """Hold the calendar's feed until the transaction ends."""
+    """Hold the calendar and its feed until the transaction ends, in the order users lock them."""
+    await connection.execute(_SQL["lock_calendar"], calendar_id)
     await connection.execute(_SQL["lock_feed"], calendar_id)
 
 

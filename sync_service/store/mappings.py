@@ -20,8 +20,18 @@ _SQL = load("mappings")
 
 
 @dataclass(frozen=True)
+class Intent:
+    """A write about to be sent: this content, or (None) a deletion."""
+
+    content: Content | None
+
+
+@dataclass(frozen=True)
 class Mapping:
-    """A row of `event_mappings`; when *stale*, the remote copy is read before it is written."""
+    """A row of `event_mappings`; when *stale*, the remote copy is read before it is written.
+
+    *intent* is a write that was begun and never accounted for.
+    """
 
     id: UUID
     user_id: UUID
@@ -34,6 +44,7 @@ class Mapping:
     event_version: int | None
     status: str
     stale: bool
+    intent: Intent | None
     last_synced_at: datetime | None
     read_only: str | None
 
@@ -75,6 +86,7 @@ def read_row(row: asyncpg.Record) -> Mapping:
         event_version=row["event_version"],
         status=row["status"],
         stale=row["stale"],
+        intent=_read_intent(row["intent"]),
         last_synced_at=row["last_synced_at"],
         read_only=row["provider_data"].get("read_only"),
     )
@@ -99,6 +111,11 @@ async def read_pair(
     """Return the mapping of an event in a calendar."""
     row = await connection.fetchrow(_SQL["read_pair"], event_id, calendar_id)
     return read_row(row) if row else None
+
+
+async def lock_pair(connection: Connection, event_id: UUID, calendar_id: UUID) -> None:
+    """Lock the mapping of an event in a calendar; a queue row is locked after it, never before."""
+    await connection.execute(_SQL["lock_pair"], event_id, calendar_id)
 
 
 async def taken_events(
@@ -133,6 +150,12 @@ async def reserve(
     )
     assert row is not None  # noqa: S101  # insert … on conflict do update always returns
     return read_row(row)
+
+
+async def intend(pool: Pool, mapping_id: UUID, intent: Intent) -> None:
+    """Put a coming write on record, so that it is known as ours should its answer be lost."""
+    stored = {"content": to_json(intent.content) if intent.content else None}
+    await pool.execute(_SQL["intend"], mapping_id, stored)
 
 
 async def rename(pool: Pool, mapping_id: UUID, external_id: str) -> None:
@@ -193,3 +216,9 @@ async def park(connection: Connection, ids: Sequence[UUID]) -> None:
     """Leave these alone on both sides until the user settles their conflict."""
     if ids:
         await connection.execute(_SQL["park"], ids)
+
+
+def _read_intent(stored: dict[str, Any] | None) -> Intent | None:
+    if stored is None:
+        return None
+    return Intent(from_json(stored["content"]) if stored["content"] else None)

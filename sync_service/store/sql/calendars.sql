@@ -54,8 +54,11 @@ where id = $1
 update public.calendars set access_role = $2, time_zone = coalesce($3, time_zone)
 where id = $1 and (access_role, time_zone) is distinct from ($2, coalesce($3, time_zone))
 
+-- name: lock_calendar
+select from public.calendars where id = $1 for no key update
+
 -- name: lock_feed
-select * from private.calendar_feeds where calendar_id = $1 for update
+select from private.calendar_feeds where calendar_id = $1 for update
 
 -- name: ensure_feed
 insert into private.calendar_feeds (calendar_id) values ($1) on conflict do nothing

@@ -8,6 +8,9 @@ select * from public.event_mappings where id = any($1::uuid[]) order by id for u
 -- name: read_pair
 select * from public.event_mappings where event_id = $1 and calendar_id = $2
 
+-- name: lock_pair
+select from public.event_mappings where event_id = $1 and calendar_id = $2 for update
+
 -- name: taken_events
 -- Which of these events have a mapping in the calendar already.
 select event_id from public.event_mappings where calendar_id = $1 and event_id = any($2::uuid[])
@@ -26,10 +29,13 @@ values ($1, $2, $3, $4, $5, $6, 'app')
 on conflict (event_id, calendar_id) do update set updated_at = now()
 returning *
 
+-- name: intend
+update public.event_mappings set intent = $2, updated_at = now() where id = $1
+
 -- name: rename
 -- Another remote id for a copy that does not exist yet.
 update public.event_mappings
-set external_id = $2, status = 'pending', stale = false, etag = null, base = null, fingerprint = null,
+set external_id = $2, status = 'pending', stale = false, intent = null, etag = null, base = null, fingerprint = null,
   updated_at = now()
 where id = $1
 returning *
@@ -51,7 +57,7 @@ on conflict (id) do update set
   fingerprint = excluded.fingerprint, event_version = excluded.event_version,
   provider_data = excluded.provider_data, sync_source = excluded.sync_source,
   status = excluded.status, last_synced_at = excluded.last_synced_at, last_error = null,
-  stale = excluded.stale, seen_pass = coalesce(excluded.seen_pass, m.seen_pass), updated_at = now()
+  stale = excluded.stale, intent = null, seen_pass = coalesce(excluded.seen_pass, m.seen_pass), updated_at = now()
 
 -- name: look_again
 update public.event_mappings set stale = true, updated_at = now() where id = any($1::uuid[])
@@ -61,7 +67,8 @@ update public.event_mappings set seen_pass = $2 where id = any($1::uuid[])
 
 -- name: settle_deleted
 update public.event_mappings
-set status = 'deleted', stale = false, last_synced_at = now(), last_error = null, updated_at = now()
+set status = 'deleted', stale = false, intent = null, last_synced_at = now(), last_error = null,
+  updated_at = now()
 where id = any($1::uuid[])
 
 -- name: settle_version
