@@ -104,7 +104,7 @@ async def _attempt(what: str, doing: Any) -> None:
     try:
         await doing
     except SyncError as fault:
-        _log.warning("upkeep_failed", what=what, error=fault.as_json())
+        _log.warning("upkeep_failed", what=what, error=str(fault))
 
 
 @asynccontextmanager

@@ -120,6 +120,7 @@ class _Builder:
         self._keys: StackKeys = keys.load_or_generate(home / "keys.json")
         self._ports = ports.assign(options.port_base)
         self._own_supabase = not self._given_supabase()
+        self._migrated = False
         self._workers = int(self._given.get("WORKERS", "1"))
         self._own_google = not (
             "GOOGLE_CLIENT_ID" in self._given or "GOOGLE_API_BASE_URL" in self._given
@@ -151,6 +152,9 @@ class _Builder:
         else:
             await standalone
         await self._migrate()
+        self._migrated = True
+        if self._own_supabase:
+            await self._first_request()
         if self._options.app:
             await self._supervisor.start(*self._app_parts(environment))
         return Stack(
@@ -190,9 +194,17 @@ class _Builder:
             secret_key=secrets.secret_key,
             config=self._home / "lite.toml",
             # At every start Lite puts its own helper functions in place of the hosted ones.
-            after_start=lambda: bootstrap.run(self._cluster.superuser_url, "auth.sql"),
+            after_start=self._after_lite,
         )
         await self._supervisor.start(part)
+
+    async def _after_lite(self) -> None:
+        await bootstrap.run(self._cluster.superuser_url, "auth.sql")
+        if self._migrated:
+            await self._first_request()
+
+    async def _first_request(self) -> None:
+        await lite.ask_once(self._ports["supabase"], self._keys.publishable_key)
 
     def _standalone_parts(self, environment: Mapping[str, str]) -> list[Part]:
         parts: list[Part] = []

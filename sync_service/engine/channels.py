@@ -42,7 +42,7 @@ async def ensure(hub: Hub, session: Session, calendar: Calendar) -> None:
         raise
     except SyncError as fault:
         await channels.leave_to_poll(hub.pool, calendar.id, _FAILED_S)
-        _log.warning("channel_not_opened", calendar_id=str(calendar.id), error=fault.as_json())
+        _log.warning("channel_not_opened", calendar_id=str(calendar.id), error=str(fault))
 
 
 async def open_channel(hub: Hub, session: Session, calendar: Calendar) -> None:
@@ -77,7 +77,7 @@ async def stop(hub: Hub, session: Session, calendar_id: UUID, *, keep_newest: bo
         try:
             await session.close_channel(channel_id, resource_id)
         except SyncError as fault:
-            _log.warning("channel_not_stopped", channel_id=channel_id, error=fault.as_json())
+            _log.warning("channel_not_stopped", channel_id=channel_id, error=str(fault))
         await channels.stopped(hub.pool, channel_id)
 
 
@@ -100,7 +100,7 @@ async def renew_due(hub: Hub) -> int:
                 continue
             except SyncError as fault:
                 _log.warning(
-                    "channel_not_renewed", calendar_id=str(calendar_id), error=fault.as_json()
+                    "channel_not_renewed", calendar_id=str(calendar_id), error=str(fault)
                 )
                 continue
             await queue.request_pulls(hub.pool, [calendar_id], "renewed")

@@ -101,7 +101,7 @@ async def finish(
         await open_connection(hub, connection_id)
     except SyncError as fault:
         # The sweep lists the calendars later; the account itself is connected.
-        _log.warning("calendars_not_listed", error=fault.as_json())
+        _log.warning("calendars_not_listed", error=str(fault))
     return Finished(consent.return_to, "connected", connection_id, "Connected.")
 
 
@@ -149,7 +149,7 @@ async def finish_disconnect(hub: Hub, connection_id: UUID) -> None:
             )
         except SyncError as fault:
             # The grant may outlive us at the provider; our copy of it does not.
-            _log.warning("grant_not_revoked", error=fault.as_json())
+            _log.warning("grant_not_revoked", error=str(fault))
     async with transaction(hub.pool) as store:
         await connections.wipe_tokens(store, connection_id)
         await calendars.disconnect(store, connection_id)

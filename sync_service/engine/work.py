@@ -70,7 +70,7 @@ async def _account_for(hub: Hub, task: Task, fault: SyncError) -> None:
         calendar_id=str(task.calendar_id),
         event_id=str(task.event_id) if task.event_id else None,
         attempt=task.attempts,
-        error=fault.as_json(),
+        error=str(fault),
     )
     match fault.disposition:
         case Disposition.SNOOZE:

@@ -91,6 +91,18 @@ def part(
     )
 
 
+async def ask_once(port: int, publishable_key: str) -> None:
+    """Make a first data API request by itself.
+
+    The server grants its defaults on its first requests, and those of two at once collide.
+    """
+    async with httpx.AsyncClient(trust_env=False, timeout=10) as client:
+        await client.get(
+            f"http://{LOOPBACK}:{port}/rest/v1/calendars?limit=1",
+            headers={"apikey": publishable_key},
+        )
+
+
 def deno() -> Path:
     """Return the Deno of the wheel, beside this Python."""
     program = Path(sysconfig.get_path("scripts")) / "deno"
