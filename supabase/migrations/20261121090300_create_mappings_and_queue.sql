@@ -220,6 +220,14 @@ begin
   if new.enabled and new.unsyncable_reason is not null and not old.enabled then
     raise sqlstate 'PT422' using message = 'enabled: ' || new.unsyncable_reason, detail = 'enabled';
   end if;
+  if new.enabled and not old.enabled then
+    new.state := 'catching_up';
+    new.state_reason := null;
+  elsif old.enabled and not new.enabled and new.state <> 'disconnected' then
+    new.state := 'paused';
+    new.state_reason := 'This calendar is not synced: it is turned off.';
+    new.default_target := false;
+  end if;
   if new.default_target and not old.default_target then
     update public.calendars set default_target = false
     where user_id = new.user_id and id <> new.id and default_target;

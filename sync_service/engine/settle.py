@@ -395,25 +395,5 @@ class _Settlement:
             deleted=writes.deletes,
             conflicts=len(writes.conflicts),
         )
-        await trail.audit(connection, self._deeds(settled))
         await events.announce(connection, calendar.user_id, settled.touched)
         return settled
-
-    def _deeds(self, settled: Settled) -> list[trail.Deed]:
-        calendar = self._calendar
-        return [
-            trail.Deed(
-                user_id=calendar.user_id,
-                action=f"pull.{what}",
-                source=calendar.provider,
-                connection_id=calendar.connection_id,
-                calendar_id=calendar.id,
-                event_id=event_id,
-            )
-            for what, ids in (
-                ("created", settled.created),
-                ("updated", settled.updated),
-                ("deleted", settled.deleted),
-            )
-            for event_id in ids
-        ]

@@ -131,6 +131,7 @@ async def _reconnect_needed(connection: Connection, calendar: Calendar, fault: S
         connection, calendar.connection_id, "reconnect_needed", fault
     ):
         return
+    await calendars.need_reconnect(connection, calendar.connection_id, fault)
     await trail.notify(
         connection,
         user_id=calendar.user_id,

@@ -113,6 +113,11 @@ async def set_state(
     )
 
 
+async def need_reconnect(connection: Connection, connection_id: UUID, error: SyncError) -> None:
+    """Show every calendar of a connection as waiting for its user."""
+    await connection.execute(_SQL["need_reconnect"], connection_id, error.as_json())
+
+
 async def note_role(
     connection: Connection, calendar_id: UUID, access_role: str, time_zone: str | None
 ) -> None:

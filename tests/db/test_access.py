@@ -103,14 +103,17 @@ async def test_functions_are_for_the_machine(admin: Connection) -> None:
         """
     )
     assert {(row["name"], row["role"]) for row in rows} == {
-        (f"private.{name}", "authenticated")
-        for name in (
-            "origin_calendar",
-            "origin_source",
-            "refuse_event",
-            "is_time_zone",
-            "check_event",
-        )
+        ("public.restore_event", "authenticated"),
+        *(
+            (f"private.{name}", "authenticated")
+            for name in (
+                "origin_calendar",
+                "origin_source",
+                "refuse_event",
+                "is_time_zone",
+                "check_event",
+            )
+        ),
     }
 
 
@@ -132,9 +135,6 @@ async def test_users_meet_only_their_own_rows(admin: Connection, user: UserFacto
     await admin.execute(
         "insert into sync_notifications (user_id, kind, cause, message) values ($1, 'k', 'c', 'm')",
         one,
-    )
-    await admin.execute(
-        "insert into sync_audit (user_id, action, source) values ($1, 'a', 'app')", one
     )
     await admin.execute(
         "insert into sync_conflicts (user_id, event_id, calendar_id, fields, policy)"

@@ -81,10 +81,21 @@ async def test_refused_for_good_is_shown_and_mended_by_an_edit(world: World) -> 
     assert row is not None
     assert (row["status"], row["last_error"]["code"]) == ("failed", "provider_rejected")
     mapping = await world.mapping(event)
-    assert (mapping["status"], mapping["last_error"]["code"]) == ("failed", "provider_rejected")
+    assert mapping["last_error"]["code"] == "provider_rejected"
     assert await world.pool.fetchval("select kind from sync_notifications") == "event_not_synced"
     await world.edit(event, color="5")
     await world.converge()
+    assert (await world.mapping(event))["status"] == "synced"
+
+
+async def test_a_copy_that_was_refused_is_not_taken_for_made(world: World) -> None:
+    event = await world.add()
+    world.google.add_fault("error", operation="events.insert", status=400, reason="invalid")
+    await world.drain()
+    # A change that Google cannot hold asks for the push again.
+    await world.edit(event, notes="seen")
+    await world.converge()
+    assert world.summaries() == ["Planning"]
     assert (await world.mapping(event))["status"] == "synced"
 
 

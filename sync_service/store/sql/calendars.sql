@@ -15,10 +15,11 @@ select private.belongs($1, $2, $3, $4)
 -- name: upsert
 -- What an account shows; settings of calendars already known stay as the user made them.
 insert into public.calendars as c (user_id, connection_id, provider, external_id, name, time_zone,
-  color, access_role, is_primary, unsyncable_reason, enabled, direction, default_target, state)
+  color, access_role, is_primary, unsyncable_reason, enabled, direction, default_target, state,
+  state_reason)
 select k.user_id, k.id, k.provider, r.external_id, r.name, r.time_zone, r.color, r.access_role,
   r.is_primary, r.unsyncable_reason, false, case when r.writable then 'two_way' else 'pull' end,
-  false, 'connecting'
+  false, 'paused', 'This calendar is not synced: it is turned off.'
 from jsonb_to_recordset($2::jsonb) as r (external_id text, name text, time_zone text, color text,
   access_role text, writable boolean, is_primary boolean, unsyncable_reason text)
 cross join public.calendar_connections k
@@ -28,7 +29,9 @@ on conflict (connection_id, external_id) do update set
   access_role = excluded.access_role, is_primary = excluded.is_primary,
   unsyncable_reason = excluded.unsyncable_reason,
   direction = case when excluded.direction = 'pull' then 'pull' else c.direction end,
-  state = case when c.state = 'disconnected' then 'connecting' else c.state end
+  state = case when c.state = 'disconnected' then 'paused' else c.state end,
+  state_reason = case when c.state = 'disconnected' then excluded.state_reason
+    else c.state_reason end
 returning id, external_id, is_primary, enabled
 
 -- name: enable_primary
@@ -49,6 +52,12 @@ update public.calendars
 set state = $2, state_reason = $3, last_error = $4
 where id = $1
   and (state, state_reason, last_error) is distinct from ($2, $3, $4)
+
+-- name: need_reconnect
+update public.calendars
+set state = 'action_required', state_reason = 'The account must be connected again.',
+  last_error = $2
+where connection_id = $1 and enabled
 
 -- name: note_role
 update public.calendars set access_role = $2, time_zone = coalesce($3, time_zone)

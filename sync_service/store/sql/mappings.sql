@@ -78,8 +78,10 @@ set event_version = $2, status = 'synced', last_error = null, updated_at = now()
 where id = $1 and (event_version is distinct from $2 or status <> 'synced')
 
 -- name: note_failure
+-- A copy that was never made stays to be made.
 update public.event_mappings
-set status = 'failed', last_error = $3, updated_at = now()
+set status = case status when 'pending' then 'pending' else 'failed' end, last_error = $3,
+  updated_at = now()
 where event_id = $1 and calendar_id = $2
 
 -- name: unseen
