@@ -66,4 +66,6 @@ def _remote_deleted(base: Content | None, local: Content | None, units: frozense
         return Plan("keep", push=False)
     if base is not None and equal(base, local, units):
         return Plan("delete", push=False)
-    return Plan("keep", push=True, clash=Clash(("deleted",), "local"))
+    # Without a base nobody had agreed on anything that a deletion could contradict.
+    clash = Clash(("deleted",), "local") if base is not None else None
+    return Plan("keep", push=True, clash=clash)

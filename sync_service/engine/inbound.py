@@ -2,18 +2,19 @@
 
 A page and the position after it commit together. Without a position everything is listed (a full
 sync): a pass that remembers its last page, serves the old data meanwhile, and at its end has every
-event read that a complete listing left out. Deletions are believed only after that read.
+event read that a complete listing left out. Deletions wait for the end of a pass, where the breaker
+looks at all of them together.
 """
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import structlog
 
-from sync_service.engine import channels
+from sync_service.engine import breaker, channels
 from sync_service.engine.hub import Hub
 from sync_service.engine.settle import Arrival, Feed, Settled, settle
 from sync_service.errors import ProviderUnavailable, ResyncRequired
@@ -31,12 +32,15 @@ _log = structlog.get_logger(__name__)
 
 @dataclass
 class _Turn:
-    """One claim's worth of work: a full sync hands the row back when its time is up."""
+    """One claim's worth of work: a full sync hands the row back when its time is up.
+
+    *removed* waits for the last page, where the breaker sees all deletions of the pass together.
+    """
 
     ends_at: float
+    asked_at: datetime | None = None
     resyncs: int = 0
-    pages: int = 0
-    touched: int = 0
+    removed: dict[str, Arrival] = field(default_factory=dict[str, Arrival])
 
 
 async def pull(hub: Hub, task: Task) -> str:
@@ -72,6 +76,8 @@ async def pull(hub: Hub, task: Task) -> str:
             _log.info("full_sync_needed", calendar_id=str(calendar.id))
             await calendars.drop_cursor(hub.pool, calendar.id)
             page = None
+            turn.removed.clear()
+            turn.asked_at = None
             continue
         if not await _apply(hub, task, calendar, changes, turn):
             return "nothing"
@@ -113,11 +119,25 @@ async def _apply(
     hub: Hub, task: Task, calendar: Calendar, changes: ChangePage, turn: _Turn
 ) -> bool:
     """Commit a page together with the position after it; False when the lease was lost."""
-    feed = Feed(asked_at=calendar.read_at, since=_since(hub, calendar), pass_id=calendar.pass_id)
-    arrivals = _arrivals(changes)
+    turn.asked_at = turn.asked_at or calendar.read_at
+    last = changes.next_page is None
+    feed = Feed(
+        # What was removed on an earlier page was asked for then.
+        asked_at=turn.asked_at if last else calendar.read_at,
+        since=_since(hub, calendar),
+        pass_id=calendar.pass_id,
+    )
+    arrivals = _arrivals(changes, turn.removed)
+    listed = len(arrivals)
     provider = hub.providers[calendar.provider]
     async with transaction(hub.pool) as connection:
         await calendars.lock_feed(connection, calendar.id)
+        if last:
+            removed = await _removals(hub, connection, calendar, turn.removed)
+            if removed is None:
+                await queue.complete(connection, task)
+                return True
+            arrivals += removed
         settled = await settle(connection, provider, calendar, arrivals, task=task, feed=feed)
         if settled is None:
             return False
@@ -127,18 +147,35 @@ async def _apply(
             )
         if changes.next_page is not None:
             if calendar.pass_id:
-                await calendars.save_pass_page(
-                    connection, calendar.id, changes.next_page, len(arrivals)
-                )
+                await calendars.save_pass_page(connection, calendar.id, changes.next_page, listed)
         else:
-            await _finish(connection, task, calendar, changes, feed, len(arrivals))
-    turn.pages += 1
-    turn.touched += len(settled.touched)
+            await _finish(hub, connection, task, calendar, changes, feed, listed)
     _report(calendar, changes, settled)
     return True
 
 
+async def _removals(
+    hub: Hub, connection: Connection, calendar: Calendar, removed: dict[str, Arrival]
+) -> list[Arrival] | None:
+    """Return the removals to settle; None when they paused the calendar.
+
+    Those that the user refused are brought back instead.
+    """
+    if not removed or calendar.direction == "push":
+        return list(removed.values())
+    doomed = await mappings.doomed(connection, calendar.id, list(removed))
+    if calendar.deletions == "refused":
+        await breaker.bring_back(connection, calendar, doomed)
+        return []
+    live = await mappings.count_live(connection, calendar.id)
+    if calendar.deletions is None and breaker.trips(len(doomed), live, hub.settings):
+        await breaker.hold(connection, calendar, doomed, live)
+        return None
+    return list(removed.values())
+
+
 async def _finish(
+    hub: Hub,
     connection: Connection,
     task: Task,
     calendar: Calendar,
@@ -149,7 +186,9 @@ async def _finish(
     if changes.cursor is None:
         raise ProviderUnavailable("The listing ended without a position to go on from.")
     if calendar.pass_id and calendar.pass_started_at:
-        await _have_missing_read(connection, calendar, feed)
+        if not await _missing_are_seen_to(hub, connection, calendar, feed):
+            await queue.complete(connection, task)
+            return
         await events.enqueue_differences(connection, calendar.id, calendar.user_id, feed.since)
     await calendars.save_cursor(connection, calendar.id, changes.cursor, CURSOR_KEY)
     await calendars.note_synced(connection, calendar.id, done=listed if calendar.pass_id else None)
@@ -158,28 +197,44 @@ async def _finish(
     await queue.complete(connection, task)
 
 
-async def _have_missing_read(connection: Connection, calendar: Calendar, feed: Feed) -> None:
-    """Ask for a read of every event that the complete listing left out."""
+async def _missing_are_seen_to(
+    hub: Hub, connection: Connection, calendar: Calendar, feed: Feed
+) -> bool:
+    """Ask for a read of every event that the complete listing left out; False when that paused it.
+
+    Absence is believed only after that read. The unexpectedly empty listing ends here too: it
+    leaves out everything.
+    """
     assert calendar.pass_id and calendar.pass_started_at  # noqa: S101  # callers asked
     missing = await mappings.unseen(
         connection, calendar.id, calendar.pass_id, calendar.pass_started_at, feed.since
     )
-    await mappings.look_again(connection, [row["id"] for row in missing])
+    if calendar.deletions == "refused":
+        await breaker.bring_back(connection, calendar, missing)
+        return True
+    live = await mappings.count_live(connection, calendar.id)
+    if calendar.deletions is None and breaker.trips(len(missing), live, hub.settings):
+        await breaker.hold(connection, calendar, missing, live)
+        return False
+    await mappings.look_again(connection, [event.mapping_id for event in missing])
     await queue.enqueue_pushes(
         connection,
-        [(row["user_id"], row["event_id"], calendar.id, "missing") for row in missing],
+        [(event.user_id, event.event_id, calendar.id, "missing") for event in missing],
     )
+    return True
 
 
-def _arrivals(changes: ChangePage) -> list[Arrival]:
-    """Return the last word on each remote id of the page."""
+def _arrivals(changes: ChangePage, removed: dict[str, Arrival]) -> list[Arrival]:
+    """Return the last word on each live event of the page; what is gone is put into *removed*."""
     latest: dict[str, Arrival] = {}
     for change in changes.changes:
         match change:
             case RemoteEvent():
                 latest[change.external_id] = Arrival(change.external_id, change)
+                removed.pop(change.external_id, None)
             case RemovedEvent():
-                latest[change.external_id] = Arrival(change.external_id, None)
+                removed[change.external_id] = Arrival(change.external_id, None)
+                latest.pop(change.external_id, None)
     return list(latest.values())
 
 

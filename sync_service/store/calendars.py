@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -23,7 +24,8 @@ class Calendar:
     """A calendar at work: identity, settings and feed position.
 
     *cursor* is None until a full sync has ended. *pass_id* is set while one is under way,
-    *pass_page* being the next page of it. *read_at* is the database's clock when this was read.
+    *pass_page* being the next page of it. *deletions* is what the user said (`approved`, `refused`)
+    about those that paused the calendar. *read_at* is the database's clock when this was read.
     """
 
     id: UUID
@@ -38,6 +40,7 @@ class Calendar:
     enabled: bool
     state: str
     account_id: str
+    deletions: str | None
     cursor: str | None
     cursor_key: str | None
     wants_full: bool | None
@@ -177,3 +180,18 @@ async def disconnect(connection: Connection, connection_id: UUID) -> None:
 async def synced(pool: Pool) -> list[UUID]:
     """Return every calendar that is on, of connections that work."""
     return [row["id"] for row in await pool.fetch(_SQL["synced"])]
+
+
+async def pause(
+    connection: Connection, calendar_id: UUID, reason: str, preview: dict[str, Any]
+) -> None:
+    """Do nothing more in the calendar until its user resumes it; *preview* shows what would be."""
+    await connection.execute(_SQL["pause"], calendar_id, reason, preview)
+
+
+async def resume(connection: Connection, calendar_id: UUID, deletions: str | None) -> bool:
+    """Go on with a paused calendar; False when it was not paused."""
+    if await connection.fetchval(_SQL["resume"], calendar_id) is None:
+        return False
+    await connection.execute(_SQL["decide_deletions"], calendar_id, deletions)
+    return True

@@ -20,6 +20,17 @@ _SQL = load("mappings")
 
 
 @dataclass(frozen=True)
+class Doomed:
+    """An event that a pass would delete."""
+
+    mapping_id: UUID
+    event_id: UUID
+    user_id: UUID
+    title: str
+    start_time: datetime
+
+
+@dataclass(frozen=True)
 class Intent:
     """A write about to be sent: this content, or (None) a deletion."""
 
@@ -202,9 +213,24 @@ async def note_failure(
 
 async def unseen(
     connection: Connection, calendar_id: UUID, pass_id: UUID, started_at: datetime, since: datetime
-) -> list[asyncpg.Record]:
-    """Return (id, event_id, user_id) of what a complete listing should have held and did not."""
-    return await connection.fetch(_SQL["unseen"], calendar_id, pass_id, started_at, since)
+) -> list[Doomed]:
+    """Return what a complete listing should have held and did not."""
+    rows = await connection.fetch(_SQL["unseen"], calendar_id, pass_id, started_at, since)
+    return [Doomed(**dict(row.items())) for row in rows]
+
+
+async def doomed(
+    connection: Connection, calendar_id: UUID, external_ids: Sequence[str]
+) -> list[Doomed]:
+    """Return the events that would be deleted here if *external_ids* were gone for good."""
+    rows = await connection.fetch(_SQL["doomed"], calendar_id, external_ids)
+    return [Doomed(**dict(row.items())) for row in rows]
+
+
+async def bring_back(connection: Connection, ids: Sequence[UUID]) -> None:
+    """Have these made anew at the provider if they are gone there."""
+    if ids:
+        await connection.execute(_SQL["bring_back"], ids)
 
 
 async def count_live(connection: Connection, calendar_id: UUID) -> int:

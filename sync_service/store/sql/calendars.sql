@@ -2,7 +2,7 @@
 -- Everything that pulling or pushing one calendar needs to know.
 select c.id, c.user_id, c.connection_id, c.provider, c.external_id, c.name, c.access_role,
   c.direction, c.conflict_policy, c.enabled, c.state, k.account_id,
-  f.cursor, f.cursor_key, f.wants_full, f.pass_id, f.pass_page, f.pass_started_at,
+  f.deletions, f.cursor, f.cursor_key, f.wants_full, f.pass_id, f.pass_page, f.pass_started_at,
   clock_timestamp() as read_at
 from public.calendars c
 join public.calendar_connections k on k.id = c.connection_id
@@ -84,7 +84,7 @@ update private.calendar_feeds set pass_page = $2, updated_at = now() where calen
 
 -- name: save_cursor
 update private.calendar_feeds
-set cursor = $2, cursor_key = $3, pass_id = null, pass_page = null, pass_started_at = null,
+set cursor = $2, cursor_key = $3, deletions = null, pass_id = null, pass_page = null, pass_started_at = null,
   last_pull_at = now(), updated_at = now()
 where calendar_id = $1
 
@@ -114,3 +114,15 @@ where connection_id = $1
 select c.id from public.calendars c
 join public.calendar_connections k on k.id = c.connection_id and k.status = 'active'
 where c.enabled order by c.created_at, c.id
+
+-- name: pause
+update public.calendars set state = 'paused', state_reason = $2, preview = $3 where id = $1
+
+-- name: resume
+update public.calendars
+set state = 'catching_up', state_reason = null, preview = null
+where id = $1 and enabled and state = 'paused'
+returning connection_id
+
+-- name: decide_deletions
+update private.calendar_feeds set deletions = $2, updated_at = now() where calendar_id = $1

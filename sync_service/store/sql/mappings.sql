@@ -86,7 +86,8 @@ where event_id = $1 and calendar_id = $2
 
 -- name: unseen
 -- Synced before this pass began, inside its window, and not in its complete listing.
-select m.id, m.event_id, m.user_id
+select m.id as mapping_id, m.event_id, m.user_id, coalesce(e.title, '') as title,
+  coalesce(e.start_time, m.created_at) as start_time
 from public.event_mappings m
 left join public.calendar_events e on e.id = m.event_id
 where m.calendar_id = $1 and m.status in ('synced', 'failed', 'conflict')
@@ -101,3 +102,17 @@ where calendar_id = $1 and status in ('synced', 'failed', 'conflict')
 -- name: park
 -- A conflict that only the user may settle: nothing of it moves until then.
 update public.event_mappings set status = 'conflict', updated_at = now() where id = any($1::uuid[])
+
+-- name: doomed
+-- What would be deleted here if these remote events were gone for good.
+select m.id as mapping_id, m.event_id, m.user_id, e.title, e.start_time
+from public.event_mappings m
+join public.calendar_events e on e.id = m.event_id and e.deleted_at is null
+where m.calendar_id = $1 and m.external_id = any($2::text[])
+  and m.status in ('synced', 'failed', 'conflict')
+order by e.start_time, e.id
+
+-- name: bring_back
+-- The user wants these to live: with nothing agreed on, what is gone there is made anew.
+update public.event_mappings set base = null, fingerprint = null, stale = true, updated_at = now()
+where id = any($1::uuid[])
