@@ -47,6 +47,8 @@ create table public.sync_queue (
   reason text,
   generation bigint not null default 1,
   attempts integer not null default 0,
+  -- How often in a row it was told to slow down; that is no attempt, but waits longer each time.
+  snoozes integer not null default 0,
   run_at timestamptz not null default now(),
   lease_token uuid,
   lease_until timestamptz,

@@ -92,7 +92,7 @@ async def _account_for(hub: Hub, task: Task, fault: SyncError) -> None:
 
 
 async def _snooze(hub: Hub, task: Task, fault: SyncError) -> None:
-    delay = delay_s(task.attempts, retry_after_s=fault.retry_after_s, cap_s=64.0)
+    delay = delay_s(task.snoozes + 1, retry_after_s=fault.retry_after_s, cap_s=64.0)
     calendar = await calendars.read(hub.pool, task.calendar_id)
     if calendar is not None:
         connection = await connections.read(hub.pool, calendar.connection_id)

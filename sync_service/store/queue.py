@@ -30,6 +30,7 @@ class Task:
     reason: str
     generation: int
     attempts: int
+    snoozes: int
     lease_token: UUID
     created_at: datetime
     updated_at: datetime

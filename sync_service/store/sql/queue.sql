@@ -21,7 +21,7 @@ set status = 'processing', attempts = q.attempts + 1, lease_token = gen_random_u
 from picked
 where q.id = picked.id
 returning q.id, q.user_id, q.kind, q.event_id, q.calendar_id, q.reason, q.generation, q.attempts,
-  q.lease_token, q.created_at, q.updated_at
+  q.snoozes, q.lease_token, q.created_at, q.updated_at
 
 -- name: holds_lease
 -- Fence: true only while the token is still the row's, and keeps it so until this transaction ends.
@@ -35,7 +35,8 @@ update public.sync_queue
 set status = case when generation = $3 then 'completed' else 'pending' end,
   completed_at = case when generation = $3 then now() end,
   attempts = case when generation = $3 then attempts else 0 end,
-  run_at = now(), lease_token = null, lease_until = null, last_error = null, updated_at = now()
+  snoozes = 0, run_at = now(), lease_token = null, lease_until = null, last_error = null,
+  updated_at = now()
 where id = $1 and lease_token = $2
 returning status
 
@@ -45,6 +46,7 @@ update public.sync_queue
 set status = 'pending',
   run_at = case when generation = $6 then now() + make_interval(secs => $3) else now() end,
   attempts = case when $4 then attempts else greatest(attempts - 1, 0) end,
+  snoozes = case when $4 then snoozes else snoozes + 1 end,
   lease_token = null, lease_until = null, last_error = $5, updated_at = now()
 where id = $1 and lease_token = $2
 
@@ -87,9 +89,15 @@ where status = 'processing' and lease_until < now()
 returning id
 
 -- name: next_run_in
--- Seconds until the next pending row is due; null when there is none.
-select greatest(0, extract(epoch from min(run_at) - now()))::double precision
-from public.sync_queue where status = 'pending'
+-- Seconds until the next pending row is due; no row when there is none. Rows that cannot be claimed,
+-- because their calendar or connection waits for its user, are not waited for.
+select greatest(0, extract(epoch from q.run_at - now()))::double precision
+from public.sync_queue q
+join public.calendars c on c.id = q.calendar_id
+join public.calendar_connections k on k.id = c.connection_id
+where q.status = 'pending' and c.enabled and c.state not in ('paused', 'disconnected')
+  and (c.state <> 'action_required' or q.kind = 'pull') and k.status = 'active'
+order by q.run_at limit 1
 
 -- name: request_pulls
 select count(*) from (
@@ -98,7 +106,8 @@ select count(*) from (
 ) as asked
 
 -- name: request_due_pulls
--- Every calendar of a provider that has not been pulled for so many seconds, in random order.
+-- Every calendar of a provider that has not been pulled for so many seconds. One whose pull waits
+-- for a later time is left waiting: asking again would make it due.
 select count(*) from (
   select private.enqueue_pull(c.id, 'poll', 5::smallint)
   from public.calendars c
@@ -106,6 +115,10 @@ select count(*) from (
   left join private.calendar_feeds f on f.calendar_id = c.id
   where c.provider = $1 and c.enabled and c.state not in ('paused', 'disconnected')
     and coalesce(f.last_pull_at, '-infinity') <= now() - make_interval(secs => $2)
+    and not exists (
+      select from public.sync_queue q
+      where q.kind = 'pull' and q.calendar_id = c.id and (q.status in ('pending', 'processing')
+        or q.status = 'failed' and q.updated_at > now() - make_interval(secs => $2)))
 ) as asked
 
 -- name: enqueue_pushes
