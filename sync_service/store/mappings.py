@@ -238,6 +238,13 @@ async def count_live(connection: Connection, calendar_id: UUID) -> int:
     return int(await connection.fetchval(_SQL["count_live"], calendar_id) or 0)
 
 
+async def release(
+    connection: Connection, event_id: UUID, calendar_id: UUID, remote: dict[str, Any] | None
+) -> None:
+    """Let a parked event move again, from the *remote* version that its conflict kept."""
+    await connection.execute(_SQL["release"], event_id, calendar_id, remote)
+
+
 async def park(connection: Connection, ids: Sequence[UUID]) -> None:
     """Leave these alone on both sides until the user settles their conflict."""
     if ids:

@@ -36,7 +36,7 @@ class Conflict:
     user_id: UUID
     event_id: UUID
     calendar_id: UUID
-    fields: tuple[str, ...]
+    fields: Sequence[str]
     base: dict[str, Any] | None
     local: dict[str, Any] | None
     remote: dict[str, Any] | None
@@ -67,6 +67,17 @@ async def record_conflicts(connection: Connection, conflicts: Sequence[Conflict]
             calendar_id=conflict.calendar_id,
             event_id=conflict.event_id,
         )
+
+
+async def lock_conflict(connection: Connection, conflict_id: UUID) -> Conflict | None:
+    """Return the conflict, held until the transaction ends; None when there is none."""
+    row = await connection.fetchrow(_SQL["lock_conflict"], conflict_id)
+    return Conflict(**dict(row.items())) if row else None
+
+
+async def close_conflict(connection: Connection, conflict_id: UUID, resolution: str) -> None:
+    """Record the user's word."""
+    await connection.execute(_SQL["close_conflict"], conflict_id, resolution)
 
 
 async def notify(

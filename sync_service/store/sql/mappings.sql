@@ -116,3 +116,12 @@ order by e.start_time, e.id
 -- The user wants these to live: with nothing agreed on, what is gone there is made anew.
 update public.event_mappings set base = null, fingerprint = null, stale = true, updated_at = now()
 where id = any($1::uuid[])
+
+-- name: release
+-- A parked conflict is decided: the remote version that was kept is the base from here on. Others are
+-- only read anew.
+update public.event_mappings
+set base = case when status = 'conflict' then $3 else base end,
+  status = case when status = 'conflict' then 'synced' else status end,
+  stale = true, updated_at = now()
+where event_id = $1 and calendar_id = $2 and status <> 'deleted'

@@ -13,6 +13,14 @@ select r.user_id, r.event_id, r.calendar_id, r.fields, r.base, r.local, r.remote
 from jsonb_to_recordset($1::jsonb) as r (user_id uuid, event_id uuid, calendar_id uuid,
   fields text[], base jsonb, local jsonb, remote jsonb, policy text, winner text)
 
+-- name: lock_conflict
+select user_id, event_id, calendar_id, fields, base, local, remote, policy, winner
+from public.sync_conflicts where id = $1 for update
+
+-- name: close_conflict
+update public.sync_conflicts
+set status = 'resolved', resolution = $2, resolved_at = now() where id = $1
+
 -- name: notify
 select private.notify_user($1, $2, $3, $4, $5, $6, $7)
 
