@@ -25,6 +25,10 @@ _SECRET_WORDS = frozenset(
     {"authorization", "apikey", "cookie", "password", "secret", "secrets", "token", "tokens"}
 )
 _SECRET_KEYS = frozenset({"api_key", "code_verifier", "authorization_code", "oauth_code", "state"})
+# What is called `code` is an OAuth code unless everything says that it is an error's: it is a word
+# like ours, in an object that is called an error or has a detail.
+_ERROR_KEYS = frozenset({"error", "last_error"})
+_ERROR_CODE = re.compile(r"[a-z]+(_[a-z]+)*")
 _WORDS = re.compile(r"[a-z0-9]+")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
@@ -81,8 +85,11 @@ queue_oldest = Gauge(
 )
 
 
-def redact(value: Any, depth: int = 0) -> Any:
-    """Return *value* with secrets replaced, by the names of keys and by how strings look."""
+def redact(value: Any, depth: int = 0, *, name: str = "") -> Any:
+    """Return *value* with secrets replaced, by the names of keys and by how strings look.
+
+    *name* is the key that it was found under.
+    """
     if isinstance(value, str):
         return _SECRET_TEXT.sub(_keep_name, value)
     if isinstance(value, bytes):
@@ -91,8 +98,11 @@ def redact(value: Any, depth: int = 0) -> Any:
         return "…"
     if isinstance(value, Mapping):
         pairs = cast("Mapping[Any, Any]", value)
+        is_error = name in _ERROR_KEYS or "detail" in pairs
         return {
-            key: REDACTED if _is_secret(str(key)) and item else redact(item, depth + 1)
+            key: REDACTED
+            if item and _is_secret(str(key)) and not (is_error and _is_error_code(key, item))
+            else redact(item, depth + 1, name=str(key))
             for key, item in pairs.items()
         }
     if isinstance(value, (list, tuple, set, frozenset)):
@@ -134,7 +144,10 @@ def configure_logging(service: str, *, level: int = logging.INFO) -> None:
     root.handlers[:] = [handler]
     root.setLevel(level)
     # They log whole URLs, in which authorization codes and sync tokens travel.
-    for name in ("httpx", "httpcore", "urllib3", "googleapiclient.discovery_cache"):
+    chatty = ["httpx", "httpcore", "urllib3", "googleapiclient.discovery_cache"]
+    # It reports every run of every schedule.
+    chatty.append("arq.worker")
+    for name in chatty:
         logging.getLogger(name).setLevel(logging.WARNING)
     # Requests are logged by the application itself, without their query strings.
     logging.getLogger("uvicorn.access").disabled = True
@@ -150,7 +163,8 @@ def _name_service(service: str) -> Processor:
 
 def _redact_record(_: Any, __: str, record: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     return {
-        key: REDACTED if _is_secret(key) and item else redact(item) for key, item in record.items()
+        key: REDACTED if _is_secret(key) and item else redact(item, name=key)
+        for key, item in record.items()
     }
 
 
@@ -159,3 +173,7 @@ def _is_secret(key: str) -> bool:
     return (
         not _SECRET_WORDS.isdisjoint(words) or "_".join(words) in _SECRET_KEYS or words == ["code"]
     )
+
+
+def _is_error_code(key: Any, item: Any) -> bool:
+    return key == "code" and isinstance(item, str) and _ERROR_CODE.fullmatch(item) is not None

@@ -72,10 +72,27 @@ def test_what_is_called_a_secret_is_replaced(key: str):
         {"codec": "x", "encoded": "y", "status": "ok", "fault_code": "42501"},
         {"path": "/api/calendar/events/6f1b5a86-0e9f-4a52-8f43-1d8a3c1c5b11"},
         {"time": "2027-01-01T12:00:00Z", "count": 7, "share": 0.5, "none": None},
+        {"error": {"code": "throttled", "scope": "connection"}},
+        {"row": {"last_error": {"code": "provider_unavailable"}}},
+        {"problem": [{"code": "not_found", "detail": "There is no such event."}]},
     ],
 )
 def test_what_is_no_secret_stays(innocent: dict[str, object]):
     assert redact(innocent) == innocent
+
+
+@pytest.mark.parametrize(
+    "holder",
+    [
+        {"code": "verysecret", "state": ""},
+        {"error": {"code": "4f2a9c31-verysecret"}},
+        {"error": {"code": "4%2Fverysecret", "detail": "x"}},
+        {"grant": {"code": "verysecret", "grant_type": "authorization_code"}},
+    ],
+)
+def test_an_oauth_code_is_never_taken_for_an_errors(holder: dict[str, object]):
+    assert REDACTED in str(redact(holder))
+    assert "verysecret" not in str(redact(holder))
 
 
 @pytest.fixture
@@ -96,6 +113,7 @@ def test_logs_are_redacted_json_lines(written: io.StringIO):
     structlog.get_logger("x").info("hello", token="plain", note=f"with {JWT}")
     logging.getLogger("library").warning("sent %s", "Bearer verysecret")
     logging.getLogger("httpx").info("GET https://x.example/?code=verysecret")
+    logging.getLogger("arq.worker").info("0.01s ← cron:sweep ●")
     try:
         raise ValueError("refused ya29.verysecret")
     except ValueError as fault:
