@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Literal, TypeVar
 
 import msgspec
@@ -18,6 +19,7 @@ from sync_service.core.fingerprint import canonical, changed_units
 
 Winner = Literal["local", "remote"]
 V = TypeVar("V")
+_NOTHING = Content(start=datetime.fromtimestamp(0, UTC), end=datetime.fromtimestamp(0, UTC))
 
 
 @dataclass(frozen=True)
@@ -57,13 +59,15 @@ def merge(
     return Merged(content, frozenset(conflicts & units))
 
 
-def with_landed(base: Content, sent: Content, remote: Content, units: frozenset[str]) -> Content:
-    """Return *base* moved on by what we sent, as far as the remote side shows it.
+def with_landed(
+    base: Content | None, sent: Content, remote: Content, units: frozenset[str]
+) -> Content:
+    """Return *base* (nothing, where there was none) moved on by what we sent, as far as it shows.
 
     The answer to a write was lost. A unit that reads there as we sent it is our own doing and no
     edit of theirs; the others never arrived, or were edited since.
     """
-    return take_units(base, sent, units - changed_units(sent, remote, units))
+    return take_units(base or _NOTHING, sent, units - changed_units(sent, remote, units))
 
 
 def _merge_unit(

@@ -100,11 +100,14 @@ async def push(hub: Hub, task: Task) -> str:
             if step.do == "look":
                 await _look(hub, task, session, view)
                 continue
+            if step.do == "create" and _begun(view) and await _found(hub, task, session, view):
+                continue
             return await _write(hub, task, session, view, step)
         except (ChangedMeanwhile, Gone):
             await _look(hub, task, session, view)
         except IdTaken:
-            await _choose_another_id(hub, view)
+            if not await _found(hub, task, session, view):
+                await _choose_another_id(hub, view)
     raise Retryable("The event keeps changing on both sides.", code="event_busy")
 
 
@@ -142,25 +145,24 @@ async def _write(hub: Hub, task: Task, session: Session, view: View, step: Step)
 async def _create(hub: Hub, task: Task, session: Session, view: View) -> None:
     assert view.event is not None  # noqa: S101  # only wanted events are created
     provider = hub.providers[view.calendar.provider]
-    mapping = view.mapping
-    if mapping is None:
-        mapping_id = uuid4()
-        mapping = await mappings.reserve(
-            hub.pool,
-            mapping_id=mapping_id,
-            user_id=view.event.user_id,
-            event_id=view.event.id,
-            calendar_id=view.calendar.id,
-            external_id=provider.new_external_id(mapping_id, 0),
-            intent=view.event.content,
-        )
+    mapping_id = uuid4()
+    mapping = await mappings.reserve(
+        hub.pool,
+        mapping_id=mapping_id,
+        user_id=view.event.user_id,
+        event_id=view.event.id,
+        calendar_id=view.calendar.id,
+        external_id=provider.new_external_id(mapping_id, 0),
+        intent=view.event.content,
+    )
     created = await session.create(
         view.calendar.ref,
         mapping.external_id,
         view.event.content,
         Mark(view.event.id, mapping.id),
     )
-    sent = None if created.existed else view.event.content
+    # What existed was made by the try before this one, with what was on record then.
+    sent = _begun(view) if created.existed else view.event.content
     await _record(hub, task, view, created.event, sent=sent, action="push.created")
 
 
@@ -231,6 +233,35 @@ async def _look(hub: Hub, task: Task, session: Session, view: View) -> None:
     async with transaction(hub.pool) as connection:
         arrival = Arrival(mapping.external_id, remote)
         await settle(connection, provider, view.calendar, [arrival], task=task, looked=True)
+
+
+def _begun(view: View) -> Content | None:
+    """Return the content of a create that was begun and never accounted for."""
+    mapping = view.mapping
+    if mapping is None:
+        return None
+    if mapping.status == "pending":
+        return mapping.base
+    return mapping.intent.content if mapping.intent else None
+
+
+async def _found(hub: Hub, task: Task, session: Session, view: View) -> bool:
+    """Settle a copy that exists although it is still to be made.
+
+    An earlier try made it and died, or it was deleted and somebody brought it back.
+    """
+    mapping = view.mapping
+    if mapping is None:
+        return False
+    remote = await session.get(view.calendar.ref, mapping.external_id)
+    ours = remote is not None and remote.mark == Mark(mapping.event_id, mapping.id)
+    if remote is None or not (ours or mapping.status == "deleted"):
+        return False
+    provider = hub.providers[view.calendar.provider]
+    async with transaction(hub.pool) as connection:
+        arrival = Arrival(mapping.external_id, remote)
+        await settle(connection, provider, view.calendar, [arrival], task=task, looked=True)
+    return True
 
 
 async def _choose_another_id(hub: Hub, view: View) -> None:

@@ -234,7 +234,7 @@ class _Settlement:
         if mapping.status == "deleted" and arrival.base is None:
             # Both sides had agreed that it is gone, so what is here now is the only version.
             base = None
-        elif base and remote and intent and intent.content:
+        if remote and intent and intent.content:
             base = with_landed(base, intent.content, remote.content, units)
         decided = planning.plan(
             base,

@@ -153,6 +153,9 @@ class GoogleSession:
         self, calendar: CalendarRef, external_id: str, content: Content, mark: Mark
     ) -> Created:
         """Insert under the chosen id; 409 means that it exists: ours, ours deleted, or foreign."""
+        if not set(external_id) <= set(_ALPHABET):
+            # Google's own ids have more letters than those that it lets us choose from.
+            raise IdTaken
         body = _without_nulls(
             {
                 **codec.write_event(content, codec.UNITS),

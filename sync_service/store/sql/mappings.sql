@@ -23,10 +23,16 @@ where kind = 'push' and status = 'processing' and lease_until > now()
 
 -- name: reserve
 -- Before the first call the remote id is on record, and what is about to be sent: should the answer
--- be lost, that is the base for whatever is found there. A second worker finds the same row.
-insert into public.event_mappings (id, user_id, event_id, calendar_id, external_id, base, sync_source)
+-- be lost, that is the base for whatever is found there. A second try or worker finds the same row;
+-- a copy that was deleted and is made again keeps its tombstone until then.
+insert into public.event_mappings as m
+  (id, user_id, event_id, calendar_id, external_id, base, sync_source)
 values ($1, $2, $3, $4, $5, $6, 'app')
-on conflict (event_id, calendar_id) do update set updated_at = now()
+on conflict (event_id, calendar_id) do update set
+  base = case m.status when 'pending' then excluded.base else m.base end,
+  intent = case m.status when 'deleted' then jsonb_build_object('content', excluded.base)
+    else m.intent end,
+  updated_at = now()
 returning *
 
 -- name: intend
@@ -78,9 +84,9 @@ set event_version = $2, status = 'synced', last_error = null, updated_at = now()
 where id = $1 and (event_version is distinct from $2 or status <> 'synced')
 
 -- name: note_failure
--- A copy that was never made stays to be made.
+-- A copy that was never made, or not made again, stays to be made.
 update public.event_mappings
-set status = case status when 'pending' then 'pending' else 'failed' end, last_error = $3,
+set status = case when status = 'synced' then 'failed' else status end, last_error = $3,
   updated_at = now()
 where event_id = $1 and calendar_id = $2
 
