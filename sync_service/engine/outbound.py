@@ -20,6 +20,7 @@ from sync_service.errors import (
     ChangedMeanwhile,
     Gone,
     IdTaken,
+    Permanent,
     Retryable,
     Unmappable,
 )
@@ -31,6 +32,7 @@ from sync_service.store.mappings import Intent, Mapping
 from sync_service.store.pool import transaction
 from sync_service.store.queue import Task
 
+MOVES_PER_MINUTE = 60
 _ROUNDS = 6
 
 
@@ -170,7 +172,7 @@ async def _update(
     hub: Hub, task: Task, session: Session, view: View, units: frozenset[str]
 ) -> None:
     assert view.event is not None and view.mapping is not None  # noqa: S101  # see next_step
-    await mappings.intend(hub.pool, view.mapping.id, Intent(view.event.content))
+    await _intend(hub, view.mapping, Intent(view.event.content))
     stored = await session.update(
         view.calendar.ref,
         view.mapping.external_id,
@@ -186,7 +188,7 @@ async def _update(
 async def _delete(hub: Hub, task: Task, session: Session, view: View) -> None:
     mapping = view.mapping
     assert mapping is not None  # noqa: S101  # see next_step
-    await mappings.intend(hub.pool, mapping.id, Intent(None))
+    await _intend(hub, mapping, Intent(None))
     await session.delete(view.calendar.ref, mapping.external_id, mapping.etag)
     async with transaction(hub.pool) as connection:
         await mappings.lock(connection, [mapping.id])
@@ -195,6 +197,16 @@ async def _delete(hub: Hub, task: Task, session: Session, view: View) -> None:
             await trail.audit(connection, [_deed(view, task, "push.deleted")])
             await queue.complete(connection, task)
             await events.announce(connection, task.user_id, [mapping.event_id])
+
+
+async def _intend(hub: Hub, mapping: Mapping, intent: Intent) -> None:
+    """Put a write on record; the guard against loops that nothing else stopped stands here."""
+    if await mappings.intend(hub.pool, mapping.id, intent) > MOVES_PER_MINUTE:
+        raise Permanent(
+            f"This event was written more than {MOVES_PER_MINUTE} times within a minute, faster "
+            "than people edit. It rests until it is changed again after a while.",
+            code="moves_too_often",
+        )
 
 
 async def _record(

@@ -291,7 +291,8 @@ class _Settlement:
             writes.tombstones.append(mapping.id)
         else:
             self._agree(mapping, remote, version=local.version if local else None)
-        if decided.push:
+        if decided.push and not self._looked:
+            # Whoever looked goes on to push by itself; asking anew would undo its giving up.
             writes.pushes[event_id] = "merged"
 
     def _agree(self, mapping: Mapping, remote: RemoteEvent, *, version: int | None) -> None:

@@ -163,10 +163,13 @@ async def reserve(
     return read_row(row)
 
 
-async def intend(pool: Pool, mapping_id: UUID, intent: Intent) -> None:
-    """Put a coming write on record, so that it is known as ours should its answer be lost."""
+async def intend(pool: Pool, mapping_id: UUID, intent: Intent) -> int:
+    """Put a coming write on record, so that it is known as ours should its answer be lost.
+
+    Answers how many writes of this copy were begun within the last minute, this one included.
+    """
     stored = {"content": to_json(intent.content) if intent.content else None}
-    await pool.execute(_SQL["intend"], mapping_id, stored)
+    return int(await pool.fetchval(_SQL["intend"], mapping_id, stored) or 0)
 
 
 async def rename(pool: Pool, mapping_id: UUID, external_id: str) -> None:

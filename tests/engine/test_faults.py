@@ -99,6 +99,19 @@ async def test_a_copy_that_was_refused_is_not_taken_for_made(world: World) -> No
     assert (await world.mapping(event))["status"] == "synced"
 
 
+async def test_a_refused_update_is_not_tried_for_ever(world: World) -> None:
+    event = await world.add()
+    await world.drain()
+    world.google.add_fault(
+        "error", operation="events.patch", status=400, reason="invalid", count=None
+    )
+    for title in ("Bad", "Worse"):
+        await world.edit(event, title=title)
+        await world.drain()
+    patches = [call for call in world.google.calls if call.operation == "events.patch"]
+    assert len(patches) == 2
+
+
 async def test_after_the_last_attempt_the_row_is_kept(world: World) -> None:
     await world.add()
     world.google.add_fault("error", operation="events.insert", status=500, count=None)

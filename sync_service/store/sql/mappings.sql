@@ -36,7 +36,13 @@ on conflict (event_id, calendar_id) do update set
 returning *
 
 -- name: intend
-update public.event_mappings set intent = $2, updated_at = now() where id = $1
+-- On record before it is sent; answers how often this copy was written within a minute.
+update public.event_mappings
+set intent = $2, updated_at = now(),
+  moves = case when moves_since > now() - interval '1 minute' then moves + 1 else 1 end,
+  moves_since = case when moves_since > now() - interval '1 minute' then moves_since else now() end
+where id = $1
+returning moves
 
 -- name: rename
 -- Another remote id for a copy that does not exist yet.
