@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from sync_service.settings import Settings
-from sync_service.store import calendars, mappings, queue, trail
+from sync_service.store import calendars, connections, mappings, queue, trail
 from sync_service.store.calendars import Calendar
 from sync_service.store.mappings import Doomed
 from sync_service.store.pool import Connection, Pool, transaction
@@ -83,6 +83,7 @@ async def resume(pool: Pool, calendar_id: UUID, *, approve_deletions: bool | Non
     async with transaction(pool) as connection:
         if not await calendars.resume(connection, calendar_id, said):
             return False
+        await connections.end_preview(connection, calendar_id)
         await queue.request_pulls(connection, [calendar_id], "resumed")
         await queue.release_waiting(connection, [calendar_id])
     return True

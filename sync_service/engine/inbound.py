@@ -14,9 +14,10 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 
-from sync_service.engine import breaker, channels
+from sync_service.engine import breaker, channels, preview
+from sync_service.engine.arrivals import Arrival, Feed, Settled
 from sync_service.engine.hub import Hub
-from sync_service.engine.settle import Arrival, Feed, Settled, settle
+from sync_service.engine.settle import settle
 from sync_service.errors import ProviderUnavailable, ResyncRequired
 from sync_service.providers.base import ChangePage, RemoteEvent, RemovedEvent
 from sync_service.store import calendars, connections, events, mappings, queue
@@ -54,6 +55,9 @@ async def pull(hub: Hub, task: Task) -> str:
         await queue.complete(hub.pool, task)
         return "nothing"
     session = hub.session(connection)
+    if connection.preview:
+        await preview.show(hub, task, session, calendar)
+        return "previewed"
     await calendars.ensure_feed(hub.pool, calendar.id)
     await channels.ensure(hub, session, calendar)
     turn = _Turn(ends_at=time.monotonic() + _TURN_S)

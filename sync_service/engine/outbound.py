@@ -14,8 +14,9 @@ from uuid import uuid4
 
 from sync_service.core.event import Content
 from sync_service.core.fingerprint import changed_units
+from sync_service.engine.arrivals import Arrival
 from sync_service.engine.hub import Hub
-from sync_service.engine.settle import Arrival, settle
+from sync_service.engine.settle import settle
 from sync_service.errors import (
     ChangedMeanwhile,
     Gone,

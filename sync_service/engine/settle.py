@@ -8,8 +8,7 @@ statements. The base afterwards is what the remote side holds.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from dataclasses import replace
 from uuid import UUID, uuid4
 
 from sync_service.core import plan as planning
@@ -17,6 +16,7 @@ from sync_service.core.event import Content, to_json
 from sync_service.core.fingerprint import fingerprint
 from sync_service.core.merge import equal, with_landed
 from sync_service.core.plan import Plan
+from sync_service.engine.arrivals import Arrival, Feed, Settled, Writes
 from sync_service.providers.base import Capabilities, Provider, RemoteEvent
 from sync_service.store import events, mappings, queue, trail
 from sync_service.store.calendars import Calendar
@@ -26,60 +26,6 @@ from sync_service.store.pool import Connection, mark_origin
 from sync_service.store.queue import Task
 
 _ID_ATTEMPTS = 4
-
-
-@dataclass(frozen=True)
-class Arrival:
-    """A remote version: *remote* is None when it is deleted there.
-
-    *base* replaces the mapping's base where we know better: the content that we just sent.
-    """
-
-    external_id: str
-    remote: RemoteEvent | None
-    base: Content | None = None
-
-
-@dataclass(frozen=True)
-class Feed:
-    """The arrivals are a page of a feed, asked for at *asked_at* (the database's clock).
-
-    What we learnt about an event since then is newer than the page. Events that are not mapped and
-    ended before *since* are left out; *pass_id* is the full listing that the page belongs to.
-    """
-
-    asked_at: datetime
-    since: datetime
-    pass_id: UUID | None = None
-
-
-@dataclass
-class Settled:
-    """What became of the arrivals, by event id."""
-
-    created: list[UUID] = field(default_factory=list[UUID])
-    updated: list[UUID] = field(default_factory=list[UUID])
-    deleted: list[UUID] = field(default_factory=list[UUID])
-    conflicts: int = 0
-
-    @property
-    def touched(self) -> list[UUID]:
-        """Events whose row changed."""
-        return [*self.created, *self.updated, *self.deleted]
-
-
-@dataclass
-class _Writes:
-    inserts: list[NewEvent] = field(default_factory=list[NewEvent])
-    updates: dict[UUID, Content] = field(default_factory=dict[UUID, Content])
-    deletes: list[UUID] = field(default_factory=list[UUID])
-    agreements: list[Agreement] = field(default_factory=list[Agreement])
-    tombstones: list[UUID] = field(default_factory=list[UUID])
-    look_again: list[UUID] = field(default_factory=list[UUID])
-    seen: list[UUID] = field(default_factory=list[UUID])
-    parked: list[UUID] = field(default_factory=list[UUID])
-    pushes: dict[UUID, str] = field(default_factory=dict[UUID, str])
-    conflicts: list[trail.Conflict] = field(default_factory=list[trail.Conflict])
 
 
 async def settle(
@@ -123,7 +69,8 @@ class _Settlement:
         self._mappings: dict[str, Mapping] = {}
         self._pushing: set[UUID] = set()
         self._taken: set[UUID] = set()
-        self._writes = _Writes()
+        self._candidates: list[UUID] = []
+        self._writes = Writes()
 
     async def load(self, connection: Connection, arrivals: Sequence[Arrival]) -> None:
         """Lock what the arrivals are about: events first, then mappings, each by id."""
@@ -140,9 +87,22 @@ class _Settlement:
                 if arrival.remote and arrival.remote.mark
             ],
         )
-        event_ids = {event_id for _, event_id in pairs} | marked
+        known = {external_id for _, _, external_id in pairs}
+        candidates = await events.adoptable(
+            connection,
+            calendar_id,
+            self._calendar.user_id,
+            [
+                arrival.remote.content.start
+                for arrival in arrivals
+                if arrival.remote and arrival.external_id not in known
+            ],
+        )
+        event_ids = {event_id for _, event_id, _ in pairs} | marked
+        event_ids |= {event.id for event in candidates}
         self._events = await events.lock(connection, event_ids)
-        locked = await mappings.lock(connection, [mapping_id for mapping_id, _ in pairs])
+        self._candidates = [event.id for event in candidates if event.id in self._events]
+        locked = await mappings.lock(connection, [mapping_id for mapping_id, _, _ in pairs])
         self._mappings = {mapping.external_id: mapping for mapping in locked}
         self._taken = await mappings.taken_events(connection, calendar_id, list(event_ids))
         if self._feed:
@@ -215,6 +175,12 @@ class _Settlement:
                 )
                 return
         content = remote.content
+        twin = self._twin(content)
+        if twin is not None:
+            self._taken.add(twin.id)
+            mapping = self._new_mapping(uuid4(), twin.id, remote.external_id)
+            self._compare(mapping, twin, Arrival(remote.external_id, remote))
+            return
         if self._feed and content.end <= self._feed.since and not content.recurrence:
             return
         event_id = uuid4()
@@ -223,6 +189,15 @@ class _Settlement:
             NewEvent(event_id, self._calendar.user_id, self._calendar.id, content)
         )
         self._agree(mapping, remote, version=1)
+
+    def _twin(self, content: Content) -> EventRow | None:
+        """Return an event of ours that says the same and has no copy on record here."""
+        for event_id in self._candidates:
+            event = self._events[event_id]
+            free = event.live and event_id not in self._taken
+            if free and equal(event.content, content, self._capabilities.units):
+                return event
+        return None
 
     def _compare(self, mapping: Mapping, local: EventRow | None, arrival: Arrival) -> None:
         remote = arrival.remote

@@ -12,6 +12,7 @@ from sync_service.core.fingerprint import changed_units
 from sync_service.engine.hub import Hub
 from sync_service.errors import Misconfigured
 from sync_service.providers.base import RemoteEvent
+from sync_service.providers.listing import everything
 from sync_service.store import calendars, connections, events
 from sync_service.store.calendars import Calendar
 
@@ -107,16 +108,4 @@ async def _compare(hub: Hub, calendar: Calendar) -> Report:
 async def _remote(hub: Hub, calendar: Calendar, since: datetime) -> dict[str, RemoteEvent]:
     connection = await connections.read(hub.pool, calendar.connection_id)
     assert connection is not None  # noqa: S101  # a calendar has its connection
-    session = hub.session(connection)
-    found: dict[str, RemoteEvent] = {}
-    page: str | None = None
-    while True:
-        answer = await session.changes(calendar.ref, cursor=None, page=page, since=since)
-        for change in answer.changes:
-            if isinstance(change, RemoteEvent):
-                found[change.external_id] = change
-            else:
-                found.pop(change.external_id, None)
-        page = answer.next_page
-        if page is None:
-            return found
+    return await everything(hub.session(connection), calendar.ref, since)

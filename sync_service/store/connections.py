@@ -16,7 +16,7 @@ _SQL = load("connections")
 
 @dataclass(frozen=True)
 class ConnectionRow:
-    """A row of `calendar_connections`."""
+    """A row of `calendar_connections`; *preview* until its user has seen what would happen."""
 
     id: UUID
     user_id: UUID
@@ -24,6 +24,7 @@ class ConnectionRow:
     account_id: str
     account_email: str | None
     status: str
+    preview: bool
 
 
 @dataclass(frozen=True)
@@ -161,3 +162,8 @@ async def calendars_of(pool: Pool, connection_id: UUID) -> list[UUID]:
 async def half_disconnected(pool: Pool) -> list[UUID]:
     """Return connections whose disconnect was not finished."""
     return [row["id"] for row in await pool.fetch(_SQL["half_disconnected"])]
+
+
+async def end_preview(connection: Connection, calendar_id: UUID) -> None:
+    """Let the connection of a calendar sync: its user has seen what would happen."""
+    await connection.execute(_SQL["end_preview"], calendar_id)

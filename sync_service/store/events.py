@@ -116,6 +116,16 @@ async def enqueue_differences(
     return int(queued or 0)
 
 
+async def adoptable(
+    connection: Connection | Pool, calendar_id: UUID, user_id: UUID, starts: Sequence[datetime]
+) -> list[EventRow]:
+    """Return the events starting at one of *starts* that belong here and have no copy on record."""
+    if not starts:
+        return []
+    rows = await connection.fetch(_SQL["adoptable"], calendar_id, user_id, list(set(starts)))
+    return [read_row(row) for row in rows]
+
+
 async def held_by(
     connection: Connection | Pool, calendar_id: UUID, user_id: UUID, since: datetime
 ) -> list[tuple[EventRow, str | None, str | None]]:

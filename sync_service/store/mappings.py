@@ -105,10 +105,10 @@ def read_row(row: asyncpg.Record) -> Mapping:
 
 async def find(
     connection: Connection, calendar_id: UUID, external_ids: Sequence[str]
-) -> list[tuple[UUID, UUID]]:
-    """Return (mapping id, event id) of the remote ids that are mapped."""
+) -> list[tuple[UUID, UUID, str]]:
+    """Return (mapping id, event id, remote id) of the remote ids that are mapped."""
     rows = await connection.fetch(_SQL["find"], calendar_id, external_ids)
-    return [(row["id"], row["event_id"]) for row in rows]
+    return [(row["id"], row["event_id"], row["external_id"]) for row in rows]
 
 
 async def lock(connection: Connection, ids: Iterable[UUID]) -> list[Mapping]:

@@ -203,10 +203,10 @@ def pointing_to(settings: Settings, google_url: str) -> Settings:
     )
 
 
-async def consent(hub: Hub, user_id: UUID) -> connections.Finished:
+async def consent(hub: Hub, user_id: UUID, *, preview: bool = False) -> connections.Finished:
     """Connect *user_id* as a browser would: to the consent page and back."""
     url = await connections.start(
-        hub, provider="google", user_id=user_id, return_to=None, preview=False
+        hub, provider="google", user_id=user_id, return_to=None, preview=preview
     )
     async with httpx.AsyncClient() as browser:
         answer = await browser.get(url)

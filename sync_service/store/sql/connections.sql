@@ -41,7 +41,7 @@ from private.connection_tokens where connection_id = $1 for update
 delete from private.connection_tokens where connection_id = $1
 
 -- name: read
-select id, user_id, provider, account_id, account_email, status
+select id, user_id, provider, account_id, account_email, status, preview
 from public.calendar_connections where id = $1
 
 -- name: set_status
@@ -78,3 +78,7 @@ select id from public.calendars where connection_id = $1 order by id
 select k.id from public.calendar_connections k
 join private.connection_tokens t on t.connection_id = k.id
 where k.status = 'disconnected' and k.updated_at < now() - interval '1 minute'
+
+-- name: end_preview
+update public.calendar_connections set preview = false, updated_at = now()
+where id = (select connection_id from public.calendars where id = $1) and preview

@@ -58,6 +58,16 @@ where e.user_id = $2 and e.deleted_at is null
   and (m.id is not null or $1 in (select t from private.event_targets(e.user_id, e.calendar_id) as t))
 having count(*) > 0
 
+-- name: adoptable
+-- Events that live in a calendar, or have no home yet, start at one of these times, and have no copy
+-- there on record: the mapping was lost, or both sides had the event before they were connected.
+select e.* from public.calendar_events e
+where e.user_id = $2 and e.deleted_at is null and e.start_time = any($3::timestamptz[])
+  and private.belongs(e.user_id, e.calendar_id, e.id, $1)
+  and not exists (
+    select from public.event_mappings m where m.event_id = e.id and m.calendar_id = $1)
+order by e.id
+
 -- name: announce
 -- Tell whoever waits for these events (the HTTP API's Prefer: wait, the live stream).
 select pg_notify('calsync_events', json_build_object('user_id', $1::uuid, 'event_id', e)::text)

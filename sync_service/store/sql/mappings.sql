@@ -1,5 +1,5 @@
 -- name: find
-select id, event_id from public.event_mappings
+select id, event_id, external_id from public.event_mappings
 where calendar_id = $1 and external_id = any($2::text[])
 
 -- name: read_for_update
