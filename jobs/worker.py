@@ -9,11 +9,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 
 import structlog
 from arq import cron
 from arq.worker import Worker
+from prometheus_client import start_http_server
 from redis.exceptions import RedisError
 
 from jobs import upkeep
@@ -21,6 +23,7 @@ from jobs.drain import Drainer, listen
 from jobs.upkeep import Context
 from sync_service import doorbell, telemetry
 from sync_service.engine.hub import open_hub
+from sync_service.errors import Misconfigured
 from sync_service.settings import Settings, load_settings
 from sync_service.store.pool import open_pool
 
@@ -79,6 +82,8 @@ def run(settings: Settings | None = None) -> None:
 async def serve(settings: Settings) -> bool:
     """Drain, listen and keep the schedules until told to stop; False if one of them died."""
     async with AsyncExitStack() as stack:
+        if settings.worker_metrics_port is not None:
+            stack.callback(_expose_metrics(settings.worker_metrics_port))
         pool = await open_pool(settings, min_size=4, max_size=_POOL_SIZE)
         stack.push_async_callback(pool.close)
         hub = await stack.enter_async_context(open_hub(settings, pool))
@@ -105,6 +110,23 @@ async def serve(settings: Settings) -> bool:
         await asyncio.gather(told, *parts, return_exceptions=True)
         _log.info("worker_stopped")
         return not dead
+
+
+def _expose_metrics(port: int) -> Callable[[], None]:
+    """Serve this process's metrics on loopback and return what ends that."""
+    try:
+        server, thread = start_http_server(port, "127.0.0.1")
+    except OSError as fault:
+        raise Misconfigured(
+            f"WORKER_METRICS_PORT: cannot listen on 127.0.0.1:{port} ({fault.strerror})"
+        ) from fault
+
+    def end() -> None:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+    return end
 
 
 async def _keep_schedules(settings: Settings, ctx: Context) -> None:

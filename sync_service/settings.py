@@ -6,6 +6,7 @@ A wrong or missing value is reported together with all the others, each with how
 from __future__ import annotations
 
 import ipaddress
+import re
 from typing import Annotated, Any, Self
 from urllib.parse import urlsplit
 
@@ -13,6 +14,8 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from sync_service.errors import Misconfigured
+
+_HOST = re.compile(r"[\w.-]+|[0-9A-Fa-f:.]+(%\w+)?")
 
 
 class Settings(BaseSettings):
@@ -95,6 +98,9 @@ class Settings(BaseSettings):
     retain_audit_days: int = Field(30, ge=1, description="Audit rows are kept so long.")
     retain_tombstones_days: int = Field(30, ge=1, description="Deleted events are kept so long.")
     workers: int = Field(1, ge=1, le=32, description="Worker processes that `calsync dev` starts.")
+    worker_metrics_port: int | None = Field(
+        None, ge=1, le=65_535, description="A worker's `/metrics`, on loopback; default: none."
+    )
     smtp_url: SecretStr | None = Field(None, description="`smtp://…`: notifications by e-mail.")
 
     @field_validator("tokens_encryption_keys_old", "allowed_return_origins", mode="before")
@@ -117,6 +123,37 @@ class Settings(BaseSettings):
             _check_key(key)
         return value
 
+    @field_validator("supabase_publishable_key", "supabase_secret_key")
+    @classmethod
+    def _keys_can_be_sent(cls, value: str | SecretStr) -> str | SecretStr:
+        key = value if isinstance(value, str) else value.get_secret_value()
+        # A placeholder such as `sb_secret_…` is no header's value.
+        if not (key.isascii() and key.isprintable()):
+            raise ValueError("is not a key: copy it from the project's API settings")
+        return value
+
+    @field_validator("supabase_url")
+    @classmethod
+    def _is_a_project(cls, value: str) -> str:
+        if not _is_url(value, "https", "http"):
+            raise ValueError("must be the project's URL, such as https://<ref>.supabase.co")
+        return value
+
+    @field_validator("database_url")
+    @classmethod
+    def _is_a_database(cls, value: SecretStr) -> SecretStr:
+        check_database_url(value.get_secret_value())
+        return value
+
+    @field_validator("redis_url")
+    @classmethod
+    def _is_a_redis(cls, value: SecretStr) -> SecretStr:
+        url = value.get_secret_value()
+        numbered = _is_url(url, "redis", "rediss") and re.fullmatch(r"/?\d*", urlsplit(url).path)
+        if not (numbered or url.startswith("unix://")):
+            raise ValueError("must be redis://, rediss:// or unix://, such as redis://host:6379/0")
+        return value
+
     @field_validator("public_url", "supabase_url", "google_api_base_url", "notion_api_base_url")
     @classmethod
     def _no_trailing_slash(cls, value: str) -> str:
@@ -135,8 +172,9 @@ class Settings(BaseSettings):
     )
     @classmethod
     def _https_or_loopback(cls, value: str) -> str:
-        parts = urlsplit(value)
-        if parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname)):
+        if _is_url(value, "https") or (
+            _is_url(value, "http") and is_loopback(urlsplit(value).hostname)
+        ):
             return value
         raise ValueError("must be https (plain http is accepted on loopback only)")
 
@@ -167,17 +205,42 @@ def is_loopback(host: str | None) -> bool:
 def load_settings(**overrides: Any) -> Settings:
     """Read the settings from the environment; *overrides* (by field name) win.
 
-    Raises `Misconfigured` with one line for each faulty variable.
+    Raises `Misconfigured` with what is wrong with each faulty variable, as one text and, in its
+    context, by the variable's name.
     """
     try:
         return Settings(**overrides)
     except ValidationError as fault:
-        lines = [
-            f"{'.'.join(str(part) for part in problem['loc']).upper() or 'settings'}: "
-            f"{problem['msg']}"
+        problems = {
+            ".".join(str(part) for part in problem["loc"]).upper() or "settings": (
+                "is not set"
+                if problem["type"] == "missing"
+                else problem["msg"].removeprefix("Value error, ")
+            )
             for problem in fault.errors(include_url=False, include_input=False)
-        ]
-        raise Misconfigured("; ".join(lines)) from None
+        }
+        lines = [f"{name}: {message}" for name, message in problems.items()]
+        raise Misconfigured("; ".join(lines), context=problems) from None
+
+
+def check_database_url(value: str) -> str:
+    """Return *value* if it has the shape of a Postgres URL; raise `ValueError` if not."""
+    # Nobody to name: the local socket.
+    if not (_is_url(value, "postgresql", "postgres") or value.startswith("postgresql:///")):
+        raise ValueError(
+            "must be postgresql://user:password@host:port/database, with the password's special "
+            "characters percent-encoded"
+        )
+    return value
+
+
+def _is_url(value: str, *schemes: str) -> bool:
+    try:
+        parts = urlsplit(value)
+        _ = parts.port
+    except ValueError:
+        return False
+    return parts.scheme in schemes and bool(_HOST.fullmatch(parts.hostname or ""))
 
 
 def _check_key(value: SecretStr) -> None:

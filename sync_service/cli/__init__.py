@@ -16,7 +16,10 @@ from uuid import UUID
 
 import click
 
-from sync_service.errors import SyncError
+from sync_service.cli.failures import explain, listening
+
+PORT_BASE = click.IntRange(0, 65_500)
+PORT = click.IntRange(1, 65_535)
 
 
 class _Group(click.Group):
@@ -25,8 +28,11 @@ class _Group(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except SyncError as fault:
-            raise click.ClickException(fault.detail) from fault
+        except Exception as fault:
+            line = explain(fault)
+            if line is None:
+                raise
+            raise click.ClickException(line) from fault
 
 
 @click.group(cls=_Group)
@@ -38,7 +44,11 @@ def main() -> None:
 @main.command()
 @click.option("--ephemeral", is_flag=True, help="Keep no data: start empty, leave nothing.")
 @click.option(
-    "--port-base", default=54300, show_default=True, help="First port; 0 takes any free ports."
+    "--port-base",
+    type=PORT_BASE,
+    default=54300,
+    show_default=True,
+    help="First port; 0 takes any free ports.",
 )
 @click.option(
     "--dir",
@@ -76,7 +86,11 @@ def dev(ephemeral: bool, port_base: int, folder: Path, app: bool) -> None:
 @main.command()
 @click.option("--once", is_flag=True, help="End after the verification; exit 0 if all is well.")
 @click.option(
-    "--port-base", default=54300, show_default=True, help="First port; others if one is taken."
+    "--port-base",
+    type=PORT_BASE,
+    default=54300,
+    show_default=True,
+    help="First port; others if one is taken.",
 )
 def demo(once: bool, port_base: int) -> None:
     """Show events travelling both ways between an app and an emulated Google Calendar."""
@@ -98,19 +112,27 @@ def demo(once: bool, port_base: int) -> None:
 @main.command()
 @click.option(
     "--database-url",
-    envvar=["DATABASE_ADMIN_URL", "DATABASE_URL"],
-    required=True,
     help="A connection that may create tables and roles, such as the role postgres. "
     "Default: DATABASE_ADMIN_URL, else DATABASE_URL.",
 )
 @click.option(
     "--ignore-unknown", is_flag=True, help="Accept migrations that belong to your own application."
 )
-def migrate(database_url: str, ignore_unknown: bool) -> None:
+def migrate(database_url: str | None, ignore_unknown: bool) -> None:
     """Apply the migrations that the database has not seen yet."""
+    from sync_service.settings import check_database_url
     from sync_service.store.migrate import migrate as apply
 
-    done = asyncio.run(apply(database_url, ignore_unknown=ignore_unknown, say=click.echo))
+    given = {"--database-url": database_url} | _given_settings()
+    names = ("--database-url", "DATABASE_ADMIN_URL", "DATABASE_URL")
+    name = next((name for name in names if given.get(name)), None)
+    if name is None:
+        raise click.UsageError("no database: set DATABASE_ADMIN_URL, or give --database-url")
+    try:
+        url = check_database_url(given[name] or "")
+    except ValueError as fault:
+        raise click.ClickException(f"{name}: {fault}") from fault
+    done = asyncio.run(apply(url, ignore_unknown=ignore_unknown, say=click.echo))
     click.echo(f"{len(done)} applied" if done else "nothing to do: every migration is applied")
 
 
@@ -135,23 +157,12 @@ def verify(calendar: UUID | None) -> None:
 
 @main.command()
 @click.option("--host", default="127.0.0.1", show_default=True)
-@click.option("--port", default=8000, envvar="PORT", show_default=True)
+@click.option("--port", type=PORT, default=8000, envvar="PORT", show_default=True)
 def serve(host: str, port: int) -> None:
     """Run an API process."""
-    import uvicorn
+    from sync_service.cli import serving
 
-    from sync_service.api.app import create_app
-
-    # The application logs its own requests; uvicorn's lines would show what is in their URLs.
-    uvicorn.run(
-        create_app(),
-        host=host,
-        port=port,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=10,
-    )
+    serving.run(host, port)
 
 
 @main.command()
@@ -167,15 +178,36 @@ def emulate() -> None:
 
 
 @emulate.command()
-@click.option("--port", default=4010, show_default=True)
+@click.option("--port", type=PORT, default=4010, show_default=True)
 @click.option("--seed", default=0, show_default=True, help="All chance follows from it.")
 @click.option("--redirect-uri", "redirect_uris", multiple=True, help="Registered for the client.")
 @click.option("--auto-consent", is_flag=True, help="Consent without showing the page.")
-def google(port: int, seed: int, redirect_uris: tuple[str, ...], auto_consent: bool) -> None:
+@click.option(
+    "--state",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Go on from this file, and keep everything in it.",
+)
+def google(
+    port: int, seed: int, redirect_uris: tuple[str, ...], auto_consent: bool, state: Path | None
+) -> None:
     """An emulated Google: OAuth and the Calendar API, in memory."""
+    from msgspec import MsgspecError
+
     from sync_service.emulators.google import run
 
-    run(port=port, seed=seed, redirect_uris=redirect_uris, auto_consent=auto_consent)
+    try:
+        with listening("127.0.0.1", port):
+            run(
+                port=port,
+                seed=seed,
+                redirect_uris=redirect_uris,
+                auto_consent=auto_consent,
+                state=state,
+            )
+    except MsgspecError as fault:
+        raise click.ClickException(
+            f"{state} is no state of the emulator ({fault}): move it away to start anew"
+        ) from fault
 
 
 def _given_settings() -> dict[str, str]:

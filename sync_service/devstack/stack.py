@@ -24,6 +24,7 @@ from sync_service.devstack.stackfile import StackFile
 from sync_service.devstack.supervisor import Part, Supervisor, together
 from sync_service.emulators.google.seed import CLIENT_ID, CLIENT_SECRET
 from sync_service.errors import Misconfigured
+from sync_service.settings import Settings, check_database_url, load_settings
 from sync_service.store.migrate import migrate
 
 DEFAULT_PORT_BASE = 54300
@@ -121,7 +122,8 @@ class _Builder:
         self._ports = ports.assign(options.port_base)
         self._own_supabase = not self._given_supabase()
         self._migrated = False
-        self._workers = int(self._given.get("WORKERS", "1"))
+        self._workers = 1
+        self._metrics_port: int | None = None
         self._own_google = not (
             "GOOGLE_CLIENT_ID" in self._given or "GOOGLE_API_BASE_URL" in self._given
         )
@@ -144,8 +146,10 @@ class _Builder:
 
     async def build(self) -> Stack:
         """Start every wave and return the finished stack."""
-        ports.require_free(self._ports_in_use())
         environment = self._service_environment()
+        settings = _checked(environment)
+        self._workers, self._metrics_port = settings.workers, settings.worker_metrics_port
+        ports.require_free(self._ports_in_use())
         standalone = self._supervisor.start(*self._standalone_parts(environment))
         if self._own_supabase:
             await together(self._start_supabase(), standalone)
@@ -216,12 +220,14 @@ class _Builder:
 
     def _google(self, environment: Mapping[str, str]) -> Part:
         port = self._ports["google"]
+        state = () if self._options.ephemeral else ("--state", str(self._home / "google.json"))
         return Part(
             name="google",
             argv=(
                 *_calsync(),
                 *("emulate", "google", "--port", str(port)),
                 *("--redirect-uri", environment["GOOGLE_REDIRECT_URI"]),
+                *state,
             ),
             ready=_answers(f"http://{LOOPBACK}:{port}/oauth2/v3/certs"),
         )
@@ -237,13 +243,17 @@ class _Builder:
             Part(
                 name="worker" if count == 0 else f"worker-{count + 1}",
                 argv=(*_calsync(), "worker"),
-                env=environment,
+                env={**environment, **self._metrics_of(count)},
                 ready=self._workers_listen,
                 stop_timeout_s=30,
             )
             for count in range(self._workers)
         ]
         return [api, *workers]
+
+    def _metrics_of(self, worker: int) -> dict[str, str]:
+        port = self._metrics_port
+        return {} if port is None else {"WORKER_METRICS_PORT": str(port + worker)}
 
     async def _workers_listen(self) -> None:
         """Return once as many sessions listen for work as there are workers.
@@ -347,13 +357,36 @@ def _only_one(folder: Path) -> Generator[None]:
         yield
 
 
+def _checked(environment: Mapping[str, str]) -> Settings:
+    """Return the settings as the service will read them, before anything is started with them."""
+    if "DATABASE_ADMIN_URL" in environment:
+        try:
+            check_database_url(environment["DATABASE_ADMIN_URL"])
+        except ValueError as fault:
+            raise Misconfigured(f"DATABASE_ADMIN_URL: {fault}") from None
+    return load_settings(**{name.lower(): value for name, value in environment.items()})
+
+
 def _calsync() -> tuple[str, ...]:
     return (sys.executable, "-m", "sync_service.cli")
 
 
 def _answers(url: str) -> Callable[[], Awaitable[None]]:
     async def ready() -> None:
-        async with httpx.AsyncClient(trust_env=False, timeout=2) as client:
-            (await client.get(url)).raise_for_status()
+        try:
+            async with httpx.AsyncClient(trust_env=False, timeout=2) as client:
+                answer = await client.get(url)
+        except httpx.TransportError as fault:
+            raise ConnectionError("no answer yet") from fault
+        if not answer.is_success:
+            # Our own answers say what is missing, such as Redis.
+            raise ConnectionError(_reason(answer))
 
     return ready
+
+
+def _reason(answer: httpx.Response) -> str:
+    try:
+        return str(answer.json()["detail"])
+    except (ValueError, LookupError, TypeError):
+        return f"it answers {answer.status_code}"

@@ -14,6 +14,8 @@ from typing import Any
 from sync_service.devstack import processes
 from sync_service.errors import SyncError
 
+SILENT_S = 2.0
+"""Who waits longer than this for a part is told which one and why."""
 FIRST_DELAY_S = 0.25
 LONGEST_DELAY_S = 10.0
 HEALTHY_AFTER_S = 30.0
@@ -125,6 +127,7 @@ class Supervisor:
     async def _await_ready(self, running: _Running) -> None:
         part, process = running.part, running.process
         deadline = time.monotonic() + part.start_timeout_s
+        silent_until = time.monotonic() + SILENT_S
         pause = 0.01
         while True:
             if process.returncode is not None:
@@ -134,8 +137,11 @@ class Supervisor:
                 break
             except Exception as fault:
                 if time.monotonic() > deadline:
-                    reason = f"does not answer after {part.start_timeout_s:.0f} s ({fault!r})"
-                    raise self._failure(part, reason) from fault
+                    reason = f"does not answer after {part.start_timeout_s:.0f} s"
+                    raise self._failure(part, f"{reason} ({_named(fault)})") from fault
+                if time.monotonic() > silent_until:
+                    self._say(f"waiting for {part.name}: {_named(fault)}")
+                    silent_until = deadline
             await asyncio.sleep(pause)
             pause = min(pause * 1.3, 0.2)
         if process.returncode is not None:
@@ -182,6 +188,10 @@ async def together(*work: Coroutine[Any, Any, None]) -> None:
                 group.create_task(piece)
     except BaseExceptionGroup as faults:
         raise faults.exceptions[0] from None
+
+
+def _named(fault: Exception) -> str:
+    return str(fault) or type(fault).__name__
 
 
 def _describe(code: int) -> str:

@@ -2,32 +2,10 @@
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 from click.testing import CliRunner
 
 from sync_service.cli import main
-from tests.servers import Dev
-
-
-@pytest.fixture(scope="module")
-def service_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """The settings of a running stack without the service itself."""
-    dev = Dev(tmp_path_factory.mktemp("doctor"), "--ephemeral", "--port-base", "0", "--no-app")
-    dev.wait_until_up()
-    lines = shlex.split((dev.folder / "service.env").read_text())
-    yield dict(line.split("=", 1) for line in lines)
-    dev.stop()
-
-
-@pytest.fixture(autouse=True)
-def _away_from_a_developers_env_file(  # pyright: ignore[reportUnusedFunction]
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.chdir(tmp_path)
 
 
 def _doctor(settings: dict[str, str]) -> tuple[int, str]:
@@ -59,8 +37,10 @@ def test_all_is_well_on_the_embedded_stack(service_settings: dict[str, str]):
         ("SUPABASE_JWT_SECRET", "", "the project publishes no keys"),
         ("GOOGLE_CLIENT_SECRET", "other", "GOOGLE_CLIENT_ID or its secret is not accepted"),
         ("GOOGLE_CERTS_URL", "http://127.0.0.1:9/certs", "Google does not answer"),
-        ("TOKENS_ENCRYPTION_KEY", "abc", "TOKENS_ENCRYPTION_KEY Value error, must be 32 bytes"),
+        ("TOKENS_ENCRYPTION_KEY", "abc", "TOKENS_ENCRYPTION_KEY must be 32 bytes"),
         ("PUBLIC_URL", "http://calendar.example.com", "must be https"),
+        ("SUPABASE_SECRET_KEY", "sb_secret_…", "SUPABASE_SECRET_KEY is not a key"),
+        ("GOOGLE_POLL_SECONDS", "0", "GOOGLE_POLL_SECONDS Input should be greater"),
     ],
 )
 def test_one_wrong_thing_is_named_with_how_to_mend_it(
@@ -70,6 +50,29 @@ def test_one_wrong_thing_is_named_with_how_to_mend_it(
     assert code == 1
     assert finding in output
     assert "→" in output
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SUPABASE_URL", "nonsense"),
+        ("SUPABASE_URL", "https://<project ref>.supabase.co"),
+        ("DATABASE_URL", "notaurl"),
+        ("DATABASE_URL", "postgresql://user:pass#word@host:5432/postgres"),
+        ("REDIS_URL", "nonsense"),
+        ("REDIS_URL", ""),
+    ],
+)
+def test_a_malformed_setting_is_one_finding_and_the_rest_is_checked(
+    service_settings: dict[str, str], name: str, value: str
+):
+    code, output = _doctor(service_settings | {name: value})
+    assert code == 1
+    wrong = [line for line in output.splitlines() if line.startswith("wrong")]
+    assert len(wrong) == 1
+    assert wrong[0].startswith(f"wrong  {name} ")
+    for subject in {"DATABASE_URL", "REDIS_URL", "GOOGLE_CLIENT_ID"} - {name}:
+        assert f"ok     {subject}" in output
 
 
 def test_a_wrong_password_is_named_and_not_shown(service_settings: dict[str, str]):

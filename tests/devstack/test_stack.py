@@ -223,12 +223,17 @@ def test_data_and_keys_survive_a_restart(tmp_path: Path):
     first = Dev(tmp_path, "--port-base", "0", "--no-app")
     before = first.wait_until_up()
     _sign_up(before)
+    event = {"summary": "Kept", "start": {"date": "2027-01-13"}, "end": {"date": "2027-01-14"}}
+    people = f"{before.google_url}/_emulator/people/ada@example.com"
+    httpx.post(f"{people}/events", json={"event": event}).raise_for_status()
     assert first.stop() == 0
     assert stat.S_IMODE((tmp_path / "data" / "keys.json").stat().st_mode) == 0o600
     second = Dev(tmp_path, "--port-base", "0", "--no-app")
     after = second.wait_until_up()
     assert after.secret_key == before.secret_key
     assert _select(after, "calendar_events", _sign_in(after)) == 200
+    events = httpx.get(f"{after.google_url}/_emulator/calendars/ada@example.com/events").json()
+    assert [event["summary"] for event in events["items"]] == ["Kept"]
     assert second.stop() == 0
 
 
@@ -254,3 +259,10 @@ def test_half_a_project_is_refused(tmp_path: Path):
     dev = Dev(tmp_path, *EPHEMERAL, environment={"DATABASE_URL": "postgresql://a@b/c"})
     assert dev.process.wait(20) == 1
     assert "set SUPABASE_URL" in dev.output.read_text()
+
+
+def test_what_is_waited_for_is_named(tmp_path: Path):
+    nowhere = {"REDIS_URL": "redis://127.0.0.1:1/0"}
+    dev = Dev(tmp_path, *EPHEMERAL, environment=nowhere)
+    _eventually(lambda: "waiting for api: Not ready: redis." in dev.output.read_text(), 40)
+    assert dev.stop() == 0

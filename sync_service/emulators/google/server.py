@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 import socket
 from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import uvicorn
@@ -14,6 +16,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from sync_service.emulators.google.app import App, create_app
 from sync_service.emulators.google.emulator import Emulator
+from sync_service.emulators.google.keeping import KeptApp, load
 
 
 class _Droppable:
@@ -62,10 +65,21 @@ class Server(uvicorn.Server):
         self.ready.set()
 
 
-async def serve(emulator: Emulator, host: str = "127.0.0.1", port: int = 4010) -> None:
-    """Serve until cancelled."""
-    async with serving(emulator, host, port):
-        await asyncio.Event().wait()
+async def serve(
+    emulator: Emulator,
+    host: str = "127.0.0.1",
+    port: int = 4010,
+    *,
+    state: Path | None = None,
+) -> None:
+    """Serve until cancelled; with *state*, everything is kept in that file."""
+    kept = None if state is None else KeptApp(emulator, state)
+    try:
+        async with serving(emulator, host, port, app=kept):
+            await (kept.keep() if kept else asyncio.Event().wait())
+    finally:
+        if kept:
+            kept.save()
 
 
 @asynccontextmanager
@@ -110,11 +124,24 @@ def run(
     seed: int = 0,
     redirect_uris: Sequence[str] = (),
     auto_consent: bool = False,
+    state: Path | None = None,
 ) -> None:
-    """Serve the demo world in this process, until interrupted."""
+    """Serve the demo world in this process, until interrupted or terminated.
+
+    With *state*, the world goes on from that file if it is there, and is kept in it.
+    """
     emulator = Emulator(seed, redirect_uris=redirect_uris)
+    if state is not None:
+        load(emulator, state, redirect_uris)
     if auto_consent:
         emulator.auto_consent()
     logging.getLogger(__name__).info("Google emulator on http://%s:%s", host, port)
+
+    async def until_told() -> None:
+        task = asyncio.ensure_future(serve(emulator, host, port, state=state))
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        with suppress(asyncio.CancelledError):
+            await task
+
     with suppress(KeyboardInterrupt):
-        asyncio.run(serve(emulator, host, port))
+        asyncio.run(until_told())
