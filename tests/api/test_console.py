@@ -28,6 +28,11 @@ async def test_the_page_and_everything_it_names_is_served(client: httpx.AsyncCli
     assert "/console/views.js" in served
 
 
+@pytest.mark.parametrize("path", ["/console", "/console/views.js", "/healthz"])
+async def test_probes_may_ask_without_a_body(client: httpx.AsyncClient, path: str):
+    assert (await client.head(path)).status_code == 200
+
+
 async def test_the_policy_allows_own_files_and_the_project_only(
     client: httpx.AsyncClient, backend: Backend
 ):

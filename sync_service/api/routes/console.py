@@ -6,7 +6,7 @@ import mimetypes
 from importlib import resources
 
 import msgspec
-from litestar import Controller, Response, get
+from litestar import Controller, HttpMethod, Response, get, route
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 
@@ -28,13 +28,16 @@ _FILES = {
 """The page and its modules: few and small, so no request ever names a path on the disk."""
 
 
+_READ = (HttpMethod.GET, HttpMethod.HEAD)
+
+
 class ConsoleController(Controller):
     """A static page over the HTTP API; no token needed to load it."""
 
     path = "/console"
     include_in_schema = False
 
-    @get("/", sync_to_thread=False)
+    @route("/", http_method=_READ, status_code=200, sync_to_thread=False)
     def page(self) -> Response[bytes]:
         """Return the page."""
         return _file("index.html")
@@ -45,7 +48,7 @@ class ConsoleController(Controller):
         settings = services.settings
         return ConsoleConfig(settings.supabase_url, settings.supabase_publishable_key)
 
-    @get("/{name:str}", sync_to_thread=False)
+    @route("/{name:str}", http_method=_READ, status_code=200, sync_to_thread=False)
     def file(self, name: FromPath[str]) -> Response[bytes]:
         """Return one of the page's files."""
         return _file(name)

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import asyncpg
 import structlog
-from litestar import Controller, Response, get
+from litestar import Controller, Response, get, head
 from litestar.di import NamedDependency
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from redis.exceptions import RedisError
@@ -32,6 +32,10 @@ class HealthController(Controller):
     async def healthz(self) -> Health:
         """Answer as long as the process does."""
         return Health(status="ok")
+
+    @head("/healthz", include_in_schema=False)
+    async def healthz_head(self) -> None:
+        """Answer probes that want no body."""
 
     @get("/readyz", summary="Readiness")
     async def readyz(self, services: NamedDependency[Services]) -> Health:
