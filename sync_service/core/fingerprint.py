@@ -8,6 +8,8 @@ only of the units that a provider can hold.
 from __future__ import annotations
 
 import hashlib
+import html
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -17,6 +19,11 @@ import msgspec
 from sync_service.core.event import Attendee, Content, Reminders
 
 Canonical = dict[str, Any]
+
+_NAMES = "a|b|blockquote|body|br|code|div|em|font|h[1-6]|hr|html|i|li|ol|p|pre|s|span|strong|u|ul"
+_TAG = re.compile(rf"</?(?:{_NAMES})(?:\s[^<>]*)?/?>", re.IGNORECASE)
+_BREAK = re.compile(r"<br\s*/?>|</(?:p|div|li|h[1-6]|blockquote|pre)>", re.IGNORECASE)
+_FENCE = re.compile(r"-::~[:~]+::-.*?-::~[:~]+::-\n?", re.DOTALL)
 
 
 def canonical(content: Content, units: frozenset[str]) -> Canonical:
@@ -51,6 +58,24 @@ def span(content: Content) -> tuple[datetime, datetime]:
 def text(value: str | None) -> str:
     """Return *value* with line ends as LF and the outer white space gone; nothing is ''."""
     return (value or "").replace("\r\n", "\n").replace("\r", "\n").strip()
+
+
+def description(value: str | None) -> str:
+    """Return a description as plain text.
+
+    Google's own editor rewrites HTML on a whim and strips the fenced block with which it announces
+    a video call, so neither markup nor the block says that a person changed something.
+    """
+    plain = without_fence(value)
+    if _TAG.search(plain) or "&" in plain:
+        plain = _BREAK.sub("\n", plain)
+        plain = html.unescape(_TAG.sub("", plain)).replace("\xa0", " ")
+    return text("\n".join(line.rstrip() for line in plain.splitlines()))
+
+
+def without_fence(value: str | None) -> str:
+    """Return *value* without the fenced block that a conference leaves in a description."""
+    return _FENCE.sub("", text(value))
 
 
 def recurrence_line(line: str) -> str:
@@ -111,7 +136,7 @@ def _conference(content: Content) -> Any:
 
 _FORMS: dict[str, Callable[[Content], Any]] = {
     "title": lambda content: text(content.title),
-    "description": lambda content: text(content.description),
+    "description": lambda content: description(content.description),
     "location": lambda content: text(content.location),
     "notes": lambda content: text(content.notes),
     "time": _time,

@@ -1,8 +1,9 @@
 """Three versions become one: the base on which both sides agreed, ours now, theirs now.
 
 A unit that only one side changed is taken from that side. A unit that both changed alike is no
-conflict. Guests merge by address and metadata by key, so two people adding different guests both
-succeed. Only a unit that went two ways is a conflict; *prefer* says who wins it.
+conflict. Guests merge by address, metadata by key, reminders and recurrence lines by themselves, so
+two people adding different guests both succeed. Only a unit that went two ways is a conflict;
+*prefer* says who wins it.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 
-from sync_service.core.event import Attendee, Content, take_units
-from sync_service.core.fingerprint import canonical, changed_units
+from sync_service.core.event import Attendee, Content, Reminder, Reminders, take_units
+from sync_service.core.fingerprint import canonical, changed_units, recurrence_line
 
 Winner = Literal["local", "remote"]
 V = TypeVar("V")
@@ -81,6 +82,13 @@ def _merge_unit(
     if unit == "metadata":
         metadata, clash = _merge_keyed(base.metadata, local.metadata, remote.metadata, prefer)
         return msgspec.structs.replace(into, metadata=metadata), clash
+    if unit == "recurrence":
+        lines, clash = _merge_keyed(_by_rule(base), _by_rule(local), _by_rule(remote), prefer)
+        return msgspec.structs.replace(into, recurrence=tuple(lines.values()) or None), clash
+    if unit == "reminders" and _own_reminders(local) and _own_reminders(remote):
+        kept, _ = _merge_keyed(_by_moment(base), _by_moment(local), _by_moment(remote), prefer)
+        reminders = Reminders(use_default=False, overrides=tuple(kept.values()))
+        return msgspec.structs.replace(into, reminders=reminders), False
     winner = local if prefer == "local" else remote
     return take_units(into, winner, frozenset({unit})), True
 
@@ -108,6 +116,25 @@ def _same(one: Any, other: Any) -> bool:
     if isinstance(one, Attendee) and isinstance(other, Attendee):
         return (one.response, one.optional) == (other.response, other.optional)
     return one == other
+
+
+def _by_rule(content: Content) -> dict[str, str]:
+    """Key rules by their names and dates by themselves: two added exceptions both hold."""
+    rules: dict[str, str] = {}
+    for line in map(recurrence_line, content.recurrence or ()):
+        name = line.partition(":")[0]
+        rules[name if name in ("RRULE", "EXRULE") else line] = line
+    return rules
+
+
+def _own_reminders(content: Content) -> bool:
+    return content.reminders is not None and not content.reminders.use_default
+
+
+def _by_moment(content: Content) -> dict[str, Reminder]:
+    if not _own_reminders(content) or content.reminders is None:
+        return {}
+    return {f"{each.method}:{each.minutes}": each for each in content.reminders.overrides}
 
 
 def _by_address(content: Content) -> dict[str, Attendee]:

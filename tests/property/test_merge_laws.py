@@ -119,5 +119,6 @@ def test_whoever_loses_is_named(
     after = decided.local if isinstance(decided.local, Content) else local
     lost = changed_units(base, local, ALL) & changed_units(after, local, ALL)
     lost |= changed_units(base, remote, ALL) & changed_units(after, remote, ALL)
-    lost -= {"attendees", "metadata"}
+    # These merge inside: what each side added or removed holds, so neither side's whole does.
+    lost -= {"attendees", "metadata", "recurrence", "reminders"}
     assert lost <= set(decided.clash.units if decided.clash else ())

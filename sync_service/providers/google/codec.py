@@ -22,7 +22,7 @@ from sync_service.core.event import (
     Transparency,
     Visibility,
 )
-from sync_service.core.fingerprint import span
+from sync_service.core.fingerprint import span, without_fence
 from sync_service.errors import Unmappable
 from sync_service.providers.base import Mark, RemoteEvent
 
@@ -105,6 +105,9 @@ def write_event(content: Content, units: frozenset[str]) -> dict[str, Any]:
         match unit:
             case "title":
                 body["summary"] = content.title
+            case "description":
+                # Google strips the fence itself where the event has no conference.
+                body["description"] = without_fence(content.description) or None
             case "time":
                 body["start"], body["end"] = _write_times(content)
             case "recurrence":
