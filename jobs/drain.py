@@ -94,8 +94,18 @@ class Drainer:
         if task.kind == "pull":
             await work.run(self._hub, task)
             return
-        async with self._turns[task.calendar_id]:
-            await work.run(self._hub, task)
+        turn = self._turns[task.calendar_id]
+        waited = turn.locked()
+        async with turn:
+            if not waited or await self._still_ours(task):
+                await work.run(self._hub, task)
+
+    async def _still_ours(self, task: Task) -> bool:
+        """Renew the lease of a row that waited for its turn; False when it lapsed meanwhile."""
+        try:
+            return await queue.extend_lease(self._hub.pool, task, self._hub.settings.lease_seconds)
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            return False
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)

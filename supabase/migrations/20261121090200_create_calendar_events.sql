@@ -167,6 +167,7 @@ as $$
 declare
   bookkeeping constant text[] := array['version', 'updated_at', 'created_at', 'sync_source'];
   source constant text := private.origin_source();
+  unchecked text[] := bookkeeping || array['deleted_at'];
 begin
   if new.reminders = 'null'::jsonb then new.reminders := null; end if;
   if new.conference = 'null'::jsonb then new.conference := null; end if;
@@ -188,8 +189,13 @@ begin
   end if;
   new.updated_at := clock_timestamp();
   new.sync_source := coalesce(source, case when new.sync_source = 'manual' then 'manual' else 'app' end);
-  -- What a provider holds is normalised by the worker before it comes here.
-  if source is null then
+  -- What a provider holds is taken as it is. Whatever an event says, it can be deleted, and be left
+  -- behind by its calendar.
+  if new.calendar_id is null then
+    unchecked := unchecked || array['calendar_id'];
+  end if;
+  if source is null
+     and (tg_op = 'INSERT' or to_jsonb(new) - unchecked <> to_jsonb(old) - unchecked) then
     perform private.check_event(new);
   end if;
   return new;

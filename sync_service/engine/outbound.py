@@ -62,6 +62,8 @@ def next_step(view: View, capabilities: Capabilities) -> Step:
         return Step("create") if view.wanted else Step("nothing")
     if mapping.status == "conflict":
         return Step("nothing")
+    if view.calendar.direction == "pull":
+        return Step("look") if mapping.stale else Step("nothing")
     if mapping.stale or mapping.intent is not None:
         return Step("look")
     if mapping.status == "pending":
@@ -118,12 +120,13 @@ async def _view(hub: Hub, task: Task) -> View | None:
     assert task.event_id is not None  # noqa: S101  # the table's check says so
     async with hub.pool.acquire() as connection:
         calendar = await calendars.read(connection, task.calendar_id)
-        if calendar is None or calendar.direction == "pull":
+        if calendar is None:
             return None
         event = await events.read(connection, task.event_id)
         mapping = await mappings.read_pair(connection, task.event_id, task.calendar_id)
         wanted = (
-            event is not None
+            calendar.direction != "pull"
+            and event is not None
             and event.live
             and await calendars.belongs(
                 connection, event.user_id, event.calendar_id, event.id, task.calendar_id

@@ -132,7 +132,8 @@ class _Settlement:
             return True
         if remote is None and mapping.status == "deleted":
             return True
-        if remote is not None and mapping.status != "deleted":
+        # A whole listing knows better than our tombstone; a page of changes may have been late.
+        if remote is not None and (mapping.status != "deleted" or self._feed.pass_id is None):
             if remote.etag is not None and remote.etag == mapping.etag:
                 return True
             if (
@@ -158,7 +159,10 @@ class _Settlement:
         return False
 
     def _meet(self, remote: RemoteEvent) -> None:
-        """A remote event that we do not know: our own with its mapping lost, or a new one."""
+        """A remote event that we do not know: our own with its mapping lost, or a new one.
+
+        A mapping's id is never taken from the note: whoever reads a calendar can forge one.
+        """
         if self._calendar.direction == "push":
             return
         mark = remote.mark
@@ -169,7 +173,7 @@ class _Settlement:
             )
             if remote.external_id in ids:
                 self._taken.add(mark.event_id)
-                mapping = self._new_mapping(mark.mapping_id, mark.event_id, remote.external_id)
+                mapping = self._new_mapping(uuid4(), mark.event_id, remote.external_id)
                 self._compare(
                     mapping, self._events[mark.event_id], Arrival(remote.external_id, remote)
                 )
@@ -207,8 +211,7 @@ class _Settlement:
         intent = None if arrival.base else mapping.intent
         gone_by_us = remote is None and intent is not None and intent.content is None
         if mapping.status == "deleted" and arrival.base is None:
-            # Both sides had agreed that it is gone, so what is here now is the only version.
-            base = None
+            base = None  # Both sides agreed that it is gone: what is here now is the only version.
         if remote and intent and intent.content:
             base = with_landed(base, intent.content, remote.content, units)
         decided = planning.plan(

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+from datetime import timedelta
 from typing import Any
+
+import asyncpg
+import pytest
 
 from jobs import upkeep
 from jobs.drain import Drainer
-from sync_service.store import queue
+from sync_service.engine.settle import Arrival, Feed, settle
+from sync_service.errors import Unmappable
+from sync_service.providers.google import codec
+from sync_service.store import calendars, connections, queue
+from sync_service.store.pool import transaction
 from tests.engine.world import World
+from tests.servers import Database
 
 
 async def test_an_idle_queue_is_not_asked_again_and_again(world: World) -> None:
@@ -112,6 +122,137 @@ async def test_an_event_whose_id_we_could_not_choose_comes_back_under_another(
     await world.edit(event, deleted_at=None)
     await world.converge()
     assert (await world.titles(), world.summaries()) == (["Dentist"], ["Dentist"])
+
+
+@pytest.mark.parametrize("zone", ["Nowhere/Land", "Asia", "UTC+2", "../etc/passwd"])
+def test_a_zone_that_nobody_knows_is_utc(zone: str) -> None:
+    moment = {"dateTime": "2026-12-01T10:00:00+01:00", "timeZone": zone}
+    event = codec.read_event({"id": "abcde", "start": moment, "end": moment}, None)
+    assert event.content.time_zone == "UTC"
+
+
+def test_a_time_before_all_time_is_refused() -> None:
+    moment = {"dateTime": "0001-01-01T00:00:00+05:00"}
+    with pytest.raises(Unmappable):
+        codec.read_event({"id": "abcde", "start": moment, "end": moment}, None)
+
+
+async def test_a_letter_that_postgres_cannot_hold_blocks_nothing(world: World) -> None:
+    world.add_there("Bad\0 title")
+    world.add_there("Good")
+    await world.poll()
+    assert await world.titles() == ["Bad title", "Good"]
+
+
+async def test_a_calendar_that_is_only_read_loses_its_ghosts(world: World) -> None:
+    ghost = world.add_there("Ghost")
+    await world.poll()
+    await world.pool.execute("update calendars set direction = 'pull' where enabled")
+    await world.converge()
+    world.ada.delete(ghost)
+    world.google.expire_sync_tokens()
+    world.google.purge_tombstones("ada@example.com")
+    await world.poll()
+    assert await world.titles() == []
+    await world.assert_silent()
+
+
+async def test_a_late_page_brings_nothing_back_from_the_dead(world: World) -> None:
+    there = world.add_there("Dentist")
+    await world.poll()
+    calendar = await calendars.read(world.pool, world.calendar_id)
+    assert calendar is not None
+    connection = await connections.read(world.pool, calendar.connection_id)
+    assert connection is not None
+    late = await world.hub.session(connection).get(calendar.ref, there)
+    await world.remove(await world.only_event())
+    await world.drain()
+    # Asked for after the deletion, answered by a replica that had not heard of it.
+    calendar = await calendars.read(world.pool, world.calendar_id)
+    assert calendar is not None
+    await queue.request_pulls(world.pool, [world.calendar_id], "late")
+    task = await world.claim_one()
+    feed = Feed(calendar.read_at, calendar.read_at - timedelta(days=9))
+    async with transaction(world.pool) as connection:
+        provider = world.hub.providers["google"]
+        await settle(connection, provider, calendar, [Arrival(there, late)], task=task, feed=feed)
+    assert await world.titles() == []
+
+
+async def test_a_forged_note_takes_over_no_mapping(world: World) -> None:
+    event = await world.add()
+    await world.drain()
+    before = await world.mapping(event)
+    note = {"calsyncEvent": str(event), "calsyncMapping": str(before["id"])}
+    team = await world.pool.fetchrow("select id, external_id from calendars where name = 'Team'")
+    assert team is not None
+    world.ada.insert(
+        {
+            "id": before["external_id"],
+            "summary": "Forged",
+            "start": {"date": "2026-12-01"},
+            "end": {"date": "2026-12-02"},
+            "extendedProperties": {"private": note},
+        },
+        team["external_id"],
+    )
+    await world.pool.execute("update calendars set enabled = true where id = $1", team["id"])
+    await world.drain()
+    rows = await world.pool.fetch("select id, calendar_id, html_link from event_mappings")
+    assert len(rows) == 2
+    assert (before["id"], world.calendar_id, before["html_link"]) in {
+        tuple(row.values()) for row in rows
+    }
+
+
+async def test_work_under_way_does_not_release_what_is_paused(world: World) -> None:
+    await queue.request_pulls(world.pool, [world.calendar_id], "test")
+    task = await world.claim_one()
+    await world.pool.execute("update calendars set state = 'paused' where enabled")
+    world.google.add_fault("error", operation="events.list", status=503)
+    await world.run(task)
+    assert await world.pool.fetchval("select state from calendars where enabled") == "paused"
+
+
+async def test_a_push_that_waited_too_long_for_its_turn_leaves_it_to_others(world: World) -> None:
+    for number in range(3):
+        await world.add(title=str(number))
+    world.google.add_fault("delay", operation="events.insert", seconds=0.4, count=None)
+    draining = asyncio.create_task(world.drain())
+    await asyncio.sleep(0.2)
+    await world.pool.execute(
+        "update sync_queue set lease_until = now() - interval '1 second'"
+        " where status = 'processing'"
+    )
+    await queue.release_expired(world.pool)
+    await draining
+    await world.converge()
+    assert world.summaries() == ["0", "1", "2"]
+    # The one that was being sent is looked at once more; the others were not sent twice.
+    assert sum(call.operation == "events.insert" for call in world.google.calls) <= 4
+
+
+async def test_what_our_rules_refuse_can_still_be_deleted(world: World) -> None:
+    world.add_there("Long", description="x" * 8100)
+    await world.poll()
+    await world.remove(await world.only_event())
+    await world.converge()
+    assert world.live() == []
+
+
+async def test_what_our_rules_refuse_does_not_hold_back_who_leaves(
+    world: World, database: Database
+) -> None:
+    world.add_there("Long", description="x" * 8100)
+    await world.add()
+    await world.poll()
+    admin = await asyncpg.connect(database.admin_url)
+    try:
+        await admin.execute("delete from calendar_connections")
+        await admin.execute("delete from auth.users")
+        assert await admin.fetchval("select count(*) from calendar_events") == 0
+    finally:
+        await admin.close()
 
 
 async def _exhaust(world: World, operation: str) -> None:

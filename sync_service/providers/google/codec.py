@@ -160,20 +160,23 @@ def _read_time(
         zone = "UTC"
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=ZoneInfo(zone))
-    return moment.astimezone(UTC), False, zone
+    try:
+        return moment.astimezone(UTC), False, zone
+    except OverflowError as fault:
+        raise Unmappable(f"The {key} of the Google event is beyond all calendars.") from fault
 
 
 def _is_zone(name: str) -> bool:
     try:
         ZoneInfo(name)
-    except (OSError, ValueError):
+    except (LookupError, OSError, ValueError):
         return False
     return True
 
 
 def _read_attendee(guest: Resource) -> Attendee:
     return Attendee(
-        email=str(guest.get("email", "")),
+        email=_text(guest, "email") or "",
         name=_text(guest, "displayName"),
         response=_RESPONSES.get(str(guest.get("responseStatus")), "needs_action"),
         optional=bool(guest.get("optional", False)),
@@ -234,7 +237,8 @@ def _one_of(item: Resource, key: str, known: tuple[T, ...], default: T) -> T:
 
 def _text(item: Resource, key: str) -> str | None:
     value = item.get(key)
-    return str(value) if value is not None else None
+    # Postgres holds no NUL.
+    return str(value).replace("\0", "") if value is not None else None
 
 
 def _instant(value: str | None) -> datetime | None:

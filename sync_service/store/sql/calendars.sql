@@ -48,16 +48,18 @@ returning c.id
 select id from public.calendars where connection_id = $1 and enabled order by id
 
 -- name: set_state
+-- What the user stopped stays stopped, whatever work that was under way has to say.
 update public.calendars
 set state = $2, state_reason = $3, last_error = $4
 where id = $1
+  and state not in ('paused', 'disconnected')
   and (state, state_reason, last_error) is distinct from ($2, $3, $4)
 
 -- name: need_reconnect
 update public.calendars
 set state = 'action_required', state_reason = 'The account must be connected again.',
   last_error = $2
-where connection_id = $1 and enabled
+where connection_id = $1 and enabled and state <> 'paused'
 
 -- name: note_role
 update public.calendars set access_role = $2, time_zone = coalesce($3, time_zone)
