@@ -67,7 +67,8 @@ def next_step(view: View, capabilities: Capabilities) -> Step:
     if mapping.stale or mapping.intent is not None:
         return Step("look")
     if mapping.status == "pending":
-        return Step("create") if view.wanted else Step("delete")
+        # A try that died may have made it, and somebody may have edited it there since.
+        return Step("create") if view.wanted else Step("look")
     if not view.wanted or event is None or mapping.base is None:
         if mapping.read_only:
             raise Unmappable(mapping.read_only, code="remote_read_only")
