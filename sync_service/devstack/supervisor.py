@@ -128,6 +128,7 @@ class Supervisor:
         part, process = running.part, running.process
         deadline = time.monotonic() + part.start_timeout_s
         silent_until = time.monotonic() + SILENT_S
+        said = set[str]()
         pause = 0.01
         while True:
             if process.returncode is not None:
@@ -139,9 +140,9 @@ class Supervisor:
                 if time.monotonic() > deadline:
                     reason = f"does not answer after {part.start_timeout_s:.0f} s"
                     raise self._failure(part, f"{reason} ({_named(fault)})") from fault
-                if time.monotonic() > silent_until:
-                    self._say(f"waiting for {part.name}: {_named(fault)}")
-                    silent_until = deadline
+                if time.monotonic() > silent_until and (reason := _named(fault)) not in said:
+                    self._say(f"waiting for {part.name}: {reason}")
+                    said.add(reason)
             await asyncio.sleep(pause)
             pause = min(pause * 1.3, 0.2)
         if process.returncode is not None:
