@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import time
 import uuid
 from collections.abc import Awaitable, Callable
@@ -228,9 +229,7 @@ async def test_every_route_asks_for_a_token(client: httpx.AsyncClient):
             continue
         for method in methods:
             for headers in ({}, {"Authorization": f"Bearer {unsigned(claims())}"}):
-                url = path.replace("{event_id}", str(USER)).replace("{provider}", "google")
-                for name in ("connection_id", "calendar_id", "notification_id"):
-                    url = url.replace(f"{{{name}}}", str(USER))
+                url = re.sub(r"\{\w+\}", str(USER), path.replace("{provider}", "google"))
                 answer = await client.request(method.upper(), url, headers=headers)
                 assert answer.status_code == 401, (method, path)
                 assert answer.headers["www-authenticate"] == "Bearer"
