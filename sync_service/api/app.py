@@ -18,13 +18,17 @@ from sync_service.api.observe import Finish, Observe
 from sync_service.api.problems import HANDLERS
 from sync_service.api.requests import StrictRequest
 from sync_service.api.return_to import origin
+from sync_service.api.routes.audit import AuditController
 from sync_service.api.routes.calendars import CalendarController
+from sync_service.api.routes.conflicts import ConflictController
 from sync_service.api.routes.connect import CallbackController, ConnectController
 from sync_service.api.routes.console import ConsoleController
 from sync_service.api.routes.events import EventController
 from sync_service.api.routes.health import HealthController
+from sync_service.api.routes.history import HistoryController
 from sync_service.api.routes.integrations import IntegrationController
-from sync_service.api.routes.notices import ConflictController, NotificationController
+from sync_service.api.routes.notices import NotificationController
+from sync_service.api.routes.queue import QueueController
 from sync_service.api.routes.sync import SyncController
 from sync_service.api.routes.webhooks import WebhookController
 from sync_service.api.services import open_services, provide_data, provide_services
@@ -79,12 +83,15 @@ def _api() -> Router:
         path="/api/calendar",
         route_handlers=[
             EventController,
+            HistoryController,
             ConnectController,
             IntegrationController,
             CalendarController,
             SyncController,
+            QueueController,
             ConflictController,
             NotificationController,
+            AuditController,
             WebhookController,
         ],
         middleware=[Authentication],

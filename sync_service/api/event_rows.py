@@ -18,6 +18,11 @@ async def read(user_data: UserData, event_id: UUID) -> Row:
     return row
 
 
+async def find(user_data: UserData, event_id: UUID) -> Row | None:
+    """Return the event, be it deleted or not; None when there is no row of it."""
+    return await user_data.first(user_data.table("calendar_events").select("*").eq("id", event_id))
+
+
 async def write(
     user_data: UserData, event_id: UUID, fields: dict[str, Any], version: int | None
 ) -> Row:

@@ -273,6 +273,9 @@ HANDLERS: Final[dict[int | type[Exception], Any]] = {
     asyncpg.PostgresConnectionError: _on_store,
     asyncpg.CannotConnectNowError: _on_store,
     asyncpg.TooManyConnectionsError: _on_store,
+    asyncpg.LockNotAvailableError: _on_store,
+    asyncpg.DeadlockDetectedError: _on_store,
+    asyncpg.QueryCanceledError: _on_store,
     OSError: _on_store,
     Exception: _on_bug,
 }

@@ -6,7 +6,7 @@ import base64
 import binascii
 import re
 from datetime import UTC, date, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -21,6 +21,7 @@ from sync_service.api.user_data import quoted
 MAX_WAIT_S = 10.0
 _WAIT = re.compile(r"(?:^|[,;])\s*wait\s*=\s*\"?([^\s,;\"]*)")
 _VERSION = re.compile(r'(?:W/)?"?(\d{1,18})"?')
+_Place = TypeVar("_Place")
 _PATH = re.compile(r" - at `\$\.?(.*)`$")
 
 
@@ -116,18 +117,43 @@ def moment(name: str, value: str) -> datetime:
 
 def to_cursor(at: datetime, key: str) -> str:
     """Return the opaque cursor of the row with this time and id."""
-    raw = msgspec.json.encode([at, key])
-    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
+    return _packed([at, key])
 
 
 def from_cursor(cursor: str) -> tuple[datetime, UUID]:
     """Read what `to_cursor` made; raises `Problem` (422)."""
+    at, key = _unpacked(cursor, tuple[datetime, UUID])
+    try:
+        return at.astimezone(UTC), key
+    except OverflowError:
+        raise _foreign_cursor() from None
+
+
+def to_number_cursor(number: int) -> str:
+    """Return the opaque cursor of the row with this numeric id."""
+    return _packed([number])
+
+
+def from_number_cursor(cursor: str) -> int:
+    """Read what `to_number_cursor` made; raises `Problem` (422)."""
+    (number,) = _unpacked(cursor, tuple[Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]])
+    return number
+
+
+def _packed(place: Any) -> str:
+    return base64.urlsafe_b64encode(msgspec.json.encode(place)).decode().rstrip("=")
+
+
+def _unpacked(cursor: str, shape: type[_Place]) -> _Place:
     try:
         raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
-        at, key = msgspec.json.decode(raw, type=tuple[datetime, UUID])
-        return at.astimezone(UTC), key
-    except (ValueError, OverflowError, binascii.Error, msgspec.MsgspecError):
-        raise invalid(FieldError("cursor", "is not a cursor that this service gave")) from None
+        return msgspec.json.decode(raw, type=shape)
+    except (ValueError, binascii.Error, msgspec.MsgspecError):
+        raise _foreign_cursor() from None
+
+
+def _foreign_cursor() -> Problem:
+    return invalid(FieldError("cursor", "is not a cursor that this service gave"))
 
 
 def after(column: str, cursor: str, *, descending: bool = False) -> str:

@@ -13,6 +13,7 @@ Instant = Annotated[datetime, Meta(tz=True, description="RFC 3339, with an offse
 ShortText = Annotated[str, Meta(max_length=1000)]
 Url = Annotated[str, Meta(pattern=r"^https?://[^\s]+$", max_length=4096)]
 SyncStatus = Literal["pending", "synced", "conflict", "failed"]
+QueueStatus = Literal["pending", "processing", "completed", "failed"]
 Direction = Literal["two_way", "pull", "push"]
 Mirror = Literal["own", "all"]
 ConflictPolicy = Literal["last_write_wins", "app_wins", "provider_wins", "manual"]
@@ -100,6 +101,19 @@ class EventCreate(EventPatch, frozen=True, kw_only=True):
 
     start_time: Instant  # pyright: ignore[reportGeneralTypeIssues]  # required here
     end_time: Instant  # pyright: ignore[reportGeneralTypeIssues]  # required here
+
+
+class RestoreRequest(Input, frozen=True, kw_only=True):
+    """Which version of an event to put back; without one, the last before the latest change."""
+
+    version: Annotated[int, Meta(ge=1, le=2**53 - 1)] | None = None
+
+
+class ConflictResolution(Input, frozen=True, kw_only=True):
+    """The user's word: one side's version, or for `merge` the fields of *event* as given."""
+
+    resolution: Literal["local", "remote", "merge"]
+    event: EventPatch | None = None
 
 
 class Output(msgspec.Struct, frozen=True):
@@ -223,6 +237,13 @@ class CalendarSettings(Input, frozen=True, kw_only=True):
     conflict_policy: ConflictPolicy | UnsetType = UNSET
 
 
+class ResumeRequest(Input, frozen=True, kw_only=True):
+    """How to go on with a paused calendar."""
+
+    approve_deletions: bool | None = None
+    """True deletes here what paused it, false brings it back there, null asks again if need be."""
+
+
 class CalendarPage(Output, frozen=True, kw_only=True):
     """All calendars of the caller."""
 
@@ -258,14 +279,35 @@ class SyncRequested(Output, frozen=True, kw_only=True):
     calendars: int
 
 
+class QueueItem(Output, frozen=True, kw_only=True):
+    """One piece of work. *event_id* is set for pushes; a pull is for its whole calendar."""
+
+    id: int
+    kind: Literal["push", "pull"]
+    event_id: UUID | None
+    calendar_id: UUID
+    status: QueueStatus
+    reason: str | None
+    attempts: int
+    next_try_at: datetime | None
+    last_error: Failure | None
+    created_at: datetime
+    updated_at: datetime
+
+
 class QueueStatistics(Output, frozen=True, kw_only=True):
-    """The caller's part of the queue. *completed* counts what is still kept."""
+    """The caller's part of the queue. *completed* counts what is still kept.
+
+    *items* and *next_cursor* are there when a status was asked for.
+    """
 
     pending: int
     processing: int
     completed: int
     failed: int
     oldest_pending_seconds: float | None
+    items: list[QueueItem] | UnsetType = UNSET
+    next_cursor: str | UnsetType | None = UNSET
 
 
 class CalendarStatus(Output, frozen=True, kw_only=True):
@@ -337,6 +379,13 @@ class ConflictPage(Output, frozen=True, kw_only=True):
 
     items: list[Conflict]
     next_cursor: str | None
+
+
+class ResolvedConflict(Output, frozen=True, kw_only=True):
+    """A settled conflict and its event as it is now; null when no event is left."""
+
+    conflict: Conflict
+    event: Event | None
 
 
 class Health(Output, frozen=True, kw_only=True):

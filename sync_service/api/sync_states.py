@@ -70,7 +70,7 @@ async def _load(data: UserData, rows: Sequence[Row]) -> dict[str, list[SyncState
         # What was moved out of a calendar is not there any more; what was deleted is synced.
         gone = mapping is not None and mapping["status"] == "deleted"
         if not gone or task is not None or event_id in deleted:
-            found.setdefault(event_id, []).append(_state(key, mapping, task))
+            found.setdefault(event_id, []).append(to_state(calendar_id, mapping, task))
     return found
 
 
@@ -78,7 +78,11 @@ def _key(row: Row) -> tuple[str, str]:
     return row["event_id"], row["calendar_id"]
 
 
-def _state(key: tuple[str, str], mapping: Row | None, task: Row | None) -> SyncState:
+def to_state(calendar_id: str, mapping: Row | None, task: Row | None) -> SyncState:
+    """Return the state of an event in a calendar from its mapping and its queue row, one at least.
+
+    Both come with their calendar's provider.
+    """
     known = mapping or {}
     error = known.get("last_error")
     status: SyncStatus
@@ -90,7 +94,7 @@ def _state(key: tuple[str, str], mapping: Row | None, task: Row | None) -> SyncS
     else:
         status = known["status"]
     return SyncState(
-        calendar_id=UUID(key[1]),
+        calendar_id=UUID(calendar_id),
         provider=(mapping or task or {})["calendars"]["provider"],
         status=status,
         external_id=known.get("external_id"),

@@ -50,6 +50,10 @@ class UserData:
         """Start a query on the table *name*; `rows` and `count` run it."""
         return self._tables.from_(name)
 
+    def rpc(self, name: str, **parameters: Any) -> Any:
+        """Start a call of the database function *name* as the caller; `rows` runs it."""
+        return self._tables.rpc(name, parameters)
+
     async def rows(self, query: Any) -> list[Row]:
         """Run *query* and return its rows, timestamps parsed."""
         answer = await _execute(query)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import re
 import zoneinfo
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 from urllib.parse import urlsplit
@@ -55,6 +55,24 @@ def fields_of(data: EventPatch) -> dict[str, Any]:
         raise invalid(*faults)
     plain = msgspec.to_builtins(given, builtin_types=(datetime,))
     return cast("dict[str, Any]", plain)
+
+
+def check_whole(fields: Mapping[str, Any]) -> None:
+    """Check what only holds for a whole event: its times, their zone and its recurrence together.
+
+    Raises `Problem` (422). The database checks the same where its callers write.
+    """
+    faults = list(_time_faults(dict(fields)))
+    zone, repeats = fields.get("time_zone"), bool(fields.get("recurrence"))
+    if fields.get("all_day"):
+        if zone is not None:
+            faults.append(FieldError("time_zone", "must be null for all-day events"))
+    elif repeats and zone is None:
+        faults.append(FieldError("time_zone", "is needed by a timed event that repeats"))
+    if repeats and fields.get("series_id") is not None:
+        faults.append(FieldError("recurrence", "must be null for an occurrence of a series"))
+    if faults:
+        raise invalid(*faults)
 
 
 def _faults(given: dict[str, Any]) -> Iterator[FieldError]:

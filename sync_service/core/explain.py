@@ -21,10 +21,14 @@ class EventFacts:
 
 @dataclass(frozen=True)
 class CalendarFacts:
-    """A calendar and its connection; *belongs* says that it should hold the event."""
+    """A calendar and its connection.
+
+    *belongs* says that it should hold the event, *reading* that it is being read or soon will be.
+    """
 
     name: str
     belongs: bool
+    reading: bool = False
     account: str | None = None
     connection: str = "active"
     enabled: bool = True
@@ -192,8 +196,10 @@ def _absent(event: EventFacts, calendar: CalendarFacts, window_start: datetime) 
     ended = event.ends_at is not None and event.ends_at <= window_start and not event.repeats
     if ended:
         return f"It ended before {window_start:%Y-%m-%d}, where syncing with {name} begins."
-    if calendar.state in _READING:
-        return f"{name} is still being read; the event follows."
+    if calendar.state == "delayed" and calendar.state_reason:
+        return f"It is not in {name} yet, which is delayed: {_ended(calendar.state_reason)}"
+    if calendar.reading or calendar.state in _READING:
+        return f"It is not in {name} yet, which is being read first; the event follows."
     return f"It is not in {name} and nothing waits; sync the calendar now, or edit the event."
 
 

@@ -85,6 +85,11 @@ async def give_up(connection: Connection, task: Task, error: SyncError) -> bool:
     return status == "failed"
 
 
+async def retry(pool: Pool, row_id: int, user_id: UUID) -> bool:
+    """Make a failed row of this user pending, due now; False when it is not one."""
+    return bool(await pool.fetchval(_SQL["retry"], row_id, user_id))
+
+
 async def extend_lease(pool: Pool, task: Task, lease_s: float) -> bool:
     """Hold *task* for another *lease_s* seconds; False when it is no longer ours."""
     return bool(await pool.fetchval(_SQL["extend_lease"], task.id, task.lease_token, lease_s))

@@ -5,15 +5,20 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from litestar import Controller, get, patch
+from litestar import Controller, get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 from msgspec import UNSET
 
-from sync_service.api.problems import FAILURES, not_found
-from sync_service.api.schemas import Calendar, CalendarPage, CalendarSettings
+from sync_service import doorbell
+from sync_service.api.problems import FAILURES, Problem, described, not_found
+from sync_service.api.schemas import Calendar, CalendarPage, CalendarSettings, ResumeRequest
+from sync_service.api.services import Services
 from sync_service.api.sync_states import failure
 from sync_service.api.user_data import Row, UserData
+from sync_service.engine import breaker
+
+_NOT_PAUSED = described(_409="It is not paused, or it is turned off.")
 
 
 class CalendarController(Controller):
@@ -48,6 +53,35 @@ class CalendarController(Controller):
         if row is None:
             raise not_found("calendar")
         return to_calendar(row)
+
+    @post(
+        "/{calendar_id:uuid}/resume",
+        status_code=200,
+        summary="Go on with a paused calendar",
+        responses=FAILURES | _NOT_PAUSED,
+    )
+    async def resume_calendar(
+        self,
+        calendar_id: FromPath[UUID],
+        user_data: NamedDependency[UserData],
+        services: NamedDependency[Services],
+        data: JSONBody[ResumeRequest | None] = None,
+    ) -> Calendar:
+        """Go on; `approve_deletions` says whether what `preview` shows was meant to be deleted."""
+        before = await _read(user_data, calendar_id)
+        approved = data.approve_deletions if data else None
+        if not await breaker.resume(services.pool, calendar_id, approve_deletions=approved):
+            detail = "It is not paused." if before["enabled"] else "It is turned off; turn it on."
+            raise Problem(409, "not_paused", detail)
+        await doorbell.ring(services.redis, doorbell.DRAIN, job_id=doorbell.DRAIN)
+        return to_calendar(await _read(user_data, calendar_id))
+
+
+async def _read(user_data: UserData, calendar_id: UUID) -> Row:
+    row = await user_data.first(user_data.table("calendars").select("*").eq("id", calendar_id))
+    if row is None:
+        raise not_found("calendar")
+    return row
 
 
 def to_calendar(row: Row) -> Calendar:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated
 from uuid import UUID
 
 from litestar import Controller, Response, delete, get, patch, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
+from litestar.params import FromPath, FromQuery, JSONBody
 
 from sync_service.api import event_rows, sync_states
+from sync_service.api.paging import Limit
 from sync_service.api.problems import FAILURES, STALE, FieldError, invalid, not_found
 from sync_service.api.requests import (
     IfMatch,
@@ -25,8 +25,6 @@ from sync_service.api.schemas import Event, EventCreate, EventPage, EventPatch
 from sync_service.api.services import Services
 from sync_service.api.user_data import UserData, quoted, to_row
 from sync_service.api.validation import fields_of
-
-Limit = Annotated[int, QueryParameter(ge=1, le=250)]
 
 
 class EventController(Controller):
@@ -93,7 +91,7 @@ class EventController(Controller):
         if row is None:
             raise not_found("event")
         event = await sync_states.describe_once_settled(user_data, row, services.live, wait)
-        return _answer(event, wait, status_code=201, location=f"/api/calendar/events/{event.id}")
+        return answer(event, wait, status_code=201, location=f"/api/calendar/events/{event.id}")
 
     @get("/{event_id:uuid}", summary="Read", responses=FAILURES)
     async def read_event(
@@ -107,7 +105,7 @@ class EventController(Controller):
         wait = wanted_wait(prefer)
         row = await event_rows.read(user_data, event_id)
         event = await sync_states.describe_once_settled(user_data, row, services.live, wait)
-        return _answer(event, wait)
+        return answer(event, wait)
 
     @patch("/{event_id:uuid}", summary="Change", responses=FAILURES | STALE)
     async def change_event(
@@ -123,7 +121,7 @@ class EventController(Controller):
         wait, version = wanted_wait(prefer), expected_version(if_match)
         row = await event_rows.write(user_data, event_id, fields_of(data), version)
         event = await sync_states.describe_once_settled(user_data, row, services.live, wait)
-        return _answer(event, wait)
+        return answer(event, wait)
 
     @delete("/{event_id:uuid}", summary="Delete", responses=FAILURES | STALE, status_code=200)
     async def delete_event(
@@ -140,12 +138,13 @@ class EventController(Controller):
             user_data, event_id, {"deleted_at": datetime.now(UTC)}, version
         )
         event = await sync_states.describe_once_settled(user_data, row, services.live, wait)
-        return _answer(event, wait)
+        return answer(event, wait)
 
 
-def _answer(
+def answer(
     event: Event, wait: float | None, *, status_code: int = 200, location: str | None = None
 ) -> Response[Event]:
+    """Return *event* with its version as the ETag, and *wait* if that was honoured."""
     headers = {"ETag": f'"{event.version}"'}
     if wait is not None:
         headers["Preference-Applied"] = f"wait={wait:g}"

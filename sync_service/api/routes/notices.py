@@ -1,21 +1,18 @@
-"""What the user should know: notifications and conflicts."""
+"""What the user should know."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from litestar import Controller, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery, QueryParameter
+from litestar.params import FromPath, FromQuery
 
+from sync_service.api.paging import Limit, newest
 from sync_service.api.problems import FAILURES, not_found
-from sync_service.api.requests import after, to_cursor
-from sync_service.api.schemas import Conflict, ConflictPage, Notification, NotificationPage
+from sync_service.api.schemas import Notification, NotificationPage
 from sync_service.api.user_data import Row, UserData
-
-Limit = Annotated[int, QueryParameter(ge=1, le=250)]
 
 
 class NotificationController(Controller):
@@ -36,8 +33,8 @@ class NotificationController(Controller):
         query = user_data.table("sync_notifications").select("*")
         if unread:
             query = query.is_("read_at", None)
-        rows, next_cursor = await _newest(user_data, query, cursor, limit)
-        items = [Notification(**_fields(Notification, row)) for row in rows]
+        rows, next_cursor = await newest(user_data, query, cursor, limit)
+        items = [_notification(row) for row in rows]
         return NotificationPage(items=items, next_cursor=next_cursor)
 
     @post(
@@ -57,43 +54,8 @@ class NotificationController(Controller):
             )
         if row is None:
             raise not_found("notification")
-        return Notification(**_fields(Notification, row))
+        return _notification(row)
 
 
-class ConflictController(Controller):
-    """The caller's conflicts."""
-
-    path = "/conflicts"
-    tags = ("Conflicts",)
-
-    @get(summary="List conflicts", responses=FAILURES)
-    async def list_conflicts(
-        self,
-        user_data: NamedDependency[UserData],
-        status: FromQuery[Literal["open", "resolved"] | None] = None,
-        cursor: FromQuery[str | None] = None,
-        limit: Limit = 100,
-    ) -> ConflictPage:
-        """Return conflicts with both versions and the common base, newest first."""
-        query = user_data.table("sync_conflicts").select("*")
-        if status is not None:
-            query = query.eq("status", status)
-        rows, next_cursor = await _newest(user_data, query, cursor, limit)
-        items = [Conflict(**_fields(Conflict, row)) for row in rows]
-        return ConflictPage(items=items, next_cursor=next_cursor)
-
-
-async def _newest(
-    user_data: UserData, query: Any, cursor: str | None, limit: int
-) -> tuple[list[Row], str | None]:
-    if cursor is not None:
-        query = query.or_(after("created_at", cursor, descending=True))
-    ordered = query.order("created_at", desc=True).order("id", desc=True).limit(limit + 1)
-    rows = await user_data.rows(ordered)
-    page = rows[:limit]
-    more = len(rows) > limit
-    return page, to_cursor(page[-1]["created_at"], page[-1]["id"]) if more else None
-
-
-def _fields(shape: type[Notification] | type[Conflict], row: Row) -> Row:
-    return {name: row[name] for name in shape.__struct_fields__}
+def _notification(row: Row) -> Notification:
+    return Notification(**{name: row[name] for name in Notification.__struct_fields__})

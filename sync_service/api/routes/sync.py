@@ -1,10 +1,9 @@
-"""The overall state of syncing, the caller's part of the queue, and sync now."""
+"""The overall state of syncing, and sync now."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 from litestar import Controller, get, post
 from litestar.di import NamedDependency
@@ -12,9 +11,9 @@ from postgrest import CountMethod
 
 from sync_service.api.problems import FAILURES
 from sync_service.api.routes.integrations import request_sync
+from sync_service.api.routes.queue import statistics
 from sync_service.api.schemas import (
     CalendarStatus,
-    QueueStatistics,
     State,
     SyncOverview,
     SyncRequested,
@@ -57,7 +56,7 @@ class SyncController(Controller):
         )
         rows, queue, conflicts, notifications = await asyncio.gather(
             user_data.rows(calendars),
-            _statistics(user_data),
+            statistics(user_data),
             user_data.count_where("sync_conflicts", status="open"),
             user_data.count(unread),
         )
@@ -68,30 +67,6 @@ class SyncController(Controller):
             open_conflicts=conflicts,
             unread_notifications=notifications,
         )
-
-    @get("/sync/queue", summary="Queue statistics", responses=FAILURES)
-    async def queue_statistics(self, user_data: NamedDependency[UserData]) -> QueueStatistics:
-        """Return how much of the caller's work waits, runs, is done or failed."""
-        return await _statistics(user_data)
-
-
-async def _statistics(user_data: UserData) -> QueueStatistics:
-    oldest = user_data.table("sync_queue").select("created_at").eq("status", "pending")
-    first, pending, processing, completed, failed = await asyncio.gather(
-        user_data.first(oldest.order("created_at").limit(1)),
-        user_data.count_where("sync_queue", status="pending"),
-        user_data.count_where("sync_queue", status="processing"),
-        user_data.count_where("sync_queue", status="completed"),
-        user_data.count_where("sync_queue", status="failed"),
-    )
-    age = (datetime.now(UTC) - first["created_at"]).total_seconds() if first else None
-    return QueueStatistics(
-        pending=pending,
-        processing=processing,
-        completed=completed,
-        failed=failed,
-        oldest_pending_seconds=None if age is None else max(0.0, age),
-    )
 
 
 def _most_urgent(rows: Sequence[Row]) -> State:

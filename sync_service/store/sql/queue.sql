@@ -75,6 +75,16 @@ set status = case when generation = $4 then 'failed' else 'pending' end,
 where id = $1 and lease_token = $2
 returning status
 
+-- name: retry
+-- Its owner wants a failed row tried now, as if for the first time; what it met last stays to be read.
+with retried as (
+  update public.sync_queue
+  set status = 'pending', attempts = 0, snoozes = 0, run_at = now(), updated_at = now()
+  where id = $1 and user_id = $2 and status = 'failed'
+  returning id
+)
+select true, pg_notify('calsync_queue', '') from retried
+
 -- name: extend_lease
 update public.sync_queue
 set lease_until = now() + make_interval(secs => $3)
