@@ -10,7 +10,7 @@ from uuid import UUID
 import httpx
 
 from sync_service.core.event import Content
-from sync_service.errors import ChangedMeanwhile, Gone, IdTaken, Unmappable
+from sync_service.errors import ChangedMeanwhile, Forbidden, Gone, IdTaken, Unmappable
 from sync_service.providers.base import (
     Account,
     CalendarRef,
@@ -266,7 +266,8 @@ class GoogleSession:
         )
         try:
             return codec.read_event(await self._client.send("update", request, if_match=etag), None)
-        except Gone as fault:
+        except (Gone, Forbidden) as fault:
+            # Some tombstones stay dead (imported events, guests' copies); their ids stay taken.
             raise IdTaken from fault
 
 
