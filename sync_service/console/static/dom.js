@@ -10,6 +10,21 @@ export function make(tag, properties = {}, ...children) {
   return node;
 }
 
+export const words = (slug) => slug.replaceAll("_", " ");
+export const nothing = (text) => make("p", { className: "muted", textContent: text });
+
+// A button whose label says what it is about; *key* finds it again when its list is rebuilt.
+export function button(text, key, about, act) {
+  const made = make("button", {
+    type: "button",
+    textContent: text,
+    ariaLabel: `${text}: ${about}`,
+    data: { key },
+  });
+  made.addEventListener("click", act);
+  return made;
+}
+
 const shown = new WeakMap();
 
 // Replaces the children only if what they show changed, so that focus and selection stay.

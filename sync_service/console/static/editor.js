@@ -4,7 +4,7 @@ import { announce, byId } from "./dom.js";
 import { fromInput, toInput } from "./times.js";
 
 export class Editor {
-  constructor(api, afterwards) {
+  constructor(api, afterwards, openHistory) {
     this.api = api;
     this.afterwards = afterwards;
     this.dialog = byId("editor");
@@ -17,6 +17,10 @@ export class Editor {
     });
     elements.cancel.addEventListener("click", () => this.dialog.close());
     elements.delete.addEventListener("click", () => this.#run(() => this.#delete()));
+    elements.history.addEventListener("click", () => {
+      this.dialog.close();
+      openHistory(this.event.id, this.event.title);
+    });
     elements.all_day.addEventListener("change", () => this.#switchInputs(elements.all_day.checked));
   }
 
@@ -38,7 +42,7 @@ export class Editor {
     this.#setTypes(shown.all_day);
     elements.start.value = toInput(shown.start_time, shown.all_day, false);
     elements.end.value = toInput(shown.end_time, shown.all_day, true);
-    elements.delete.hidden = !event;
+    elements.delete.hidden = elements.history.hidden = !event;
     this.fault.textContent = "";
     this.dialog.showModal();
     elements.title.focus();

@@ -1,24 +1,22 @@
 // The console: sign in, see what is synced, change it, see it arrive.
 
 import { Api } from "./api.js";
+import { showConflicts } from "./conflicts.js";
 import { announce, byId } from "./dom.js";
 import { Editor } from "./editor.js";
+import { History, showDeleted, stillDeleted } from "./history.js";
 import { Refused, Session } from "./session.js";
 import { addDays, weekOf } from "./times.js";
-import {
-  showConflicts,
-  showConnections,
-  showNotifications,
-  showOverview,
-  showWeek,
-} from "./views.js";
+import { showConnections, showNotifications, showOverview, showWeek } from "./views.js";
 
 const REFRESH_MS = 2000;
 
 const config = await (await fetch("/console/config.json")).json();
 const session = new Session(config);
 const api = new Api(session);
-const editor = new Editor(api, () => refresh());
+const past = new History(api, () => refresh());
+const openHistory = (id, title) => past.open(id, title);
+const editor = new Editor(api, () => refresh(), openHistory);
 let week = weekOf(new Date());
 let latest = 0;
 
@@ -38,20 +36,22 @@ async function refresh() {
   const question = ++latest;
   const shown = week;
   try {
-    const [events, overview, integrations, conflicts, notifications] = await Promise.all([
+    const [events, overview, integrations, conflicts, notifications, deleted] = await Promise.all([
       api.everyEvent(shown, addDays(shown, 7)),
       api.call("GET", "/sync-status"),
       api.call("GET", "/integrations"),
       api.call("GET", "/conflicts?status=open&limit=20"),
       api.call("GET", "/notifications?unread=true&limit=20"),
+      byId("deleted-list").open ? stillDeleted(api) : null,
     ]);
     if (question !== latest || !session.active) return;
     const calendars = integrations.items.flatMap((integration) => integration.calendars);
     showOverview(overview, session.email);
     showWeek(shown, events, calendars, (event) => editor.open(event));
-    showConnections(integrations.items, { sync, disconnect });
-    showConflicts(conflicts.items);
+    showConnections(integrations.items, { sync, disconnect, resume });
+    showConflicts(conflicts.items, calendars, settle);
     showNotifications(notifications.items, markRead);
+    if (deleted) showDeleted(deleted, { restore, openHistory });
   } catch (fault) {
     if (fault instanceof Refused || fault.status === 401) signOut("Please sign in again.");
     else if (question === latest) announce(fault.message);
@@ -71,6 +71,20 @@ async function attempt(work, done) {
 const sync = ({ id }) =>
   attempt(() => api.call("POST", `/integrations/${id}/sync`), "Syncing.");
 const markRead = ({ id }) => attempt(() => api.call("POST", `/notifications/${id}/read`));
+
+const settle = ({ id }, resolution) =>
+  attempt(() => api.call("POST", `/conflicts/${id}/resolve`, { body: { resolution } }), "Settled.");
+const restore = ({ event_id, version }) => {
+  const body = { version: version - 1 };
+  attempt(() => api.call("POST", `/events/${event_id}/restore`, { body }), "Restored.");
+};
+
+function resume({ id, name, preview }, approve_deletions) {
+  const question = `Delete ${preview?.deletions} events of ${name} here as well?`;
+  if (approve_deletions && !confirm(question)) return;
+  const body = { approve_deletions };
+  attempt(() => api.call("POST", `/calendars/${id}/resume`, { body }), "Resumed.");
+}
 
 function disconnect({ id, account_email }) {
   if (!confirm(`Disconnect ${account_email ?? "this account"}? Events stay on both sides.`)) return;
@@ -118,6 +132,7 @@ byId("create").addEventListener("click", () => {
   if (!inWeek) start.setHours(9);
   editor.open(null, start);
 });
+byId("deleted-list").addEventListener("toggle", () => refresh());
 const turn = (to) => {
   week = to;
   refresh();

@@ -1,10 +1,7 @@
 // From answers of the API to what is on the page.
 
-import { byId, make, show } from "./dom.js";
+import { button, byId, make, nothing, show, words } from "./dom.js";
 import { addDays, dayKey, dayText, daysOf, momentText, monthText, timeText } from "./times.js";
-
-const words = (slug) => slug.replaceAll("_", " ");
-const nothing = (text) => make("p", { className: "muted", textContent: text });
 
 export function showOverview(overview, email) {
   const pill = byId("overall");
@@ -99,6 +96,7 @@ function connection(integration, act) {
           className: "muted",
           textContent: `last synced ${momentText(calendar.last_synced_at)}`,
         }),
+        ...(calendar.state === "paused" ? paused(calendar, act) : []),
       ),
     );
   const others = integration.calendars.length - calendars.length;
@@ -125,25 +123,40 @@ function connection(integration, act) {
   );
 }
 
-export function showConflicts(conflicts) {
-  show(byId("conflicts"), conflicts, () =>
-    conflicts.length === 0
-      ? [nothing("None.")]
-      : conflicts.map((conflict) =>
-          make(
-            "div",
-            { className: "item" },
-            make("strong", {
-              textContent: conflict.local?.title || conflict.remote?.title || "An event",
-            }),
-            make("p", {
-              className: "muted",
-              textContent: `${conflict.fields.map(words).join(", ")} changed on both sides, `
-                + momentText(conflict.created_at),
-            }),
-          ),
+// Why a calendar is paused, what would go, and the way on.
+function paused(calendar, act) {
+  const { deletions, of, events = [] } = calendar.preview ?? {};
+  const resume = (text, key, approve) =>
+    button(text, `${key} ${calendar.id}`, calendar.name, () => act.resume(calendar, approve));
+  const reason = calendar.state_reason ? [make("p", { textContent: calendar.state_reason })] : [];
+  if (!deletions) {
+    return [...reason, make("div", { className: "row" }, resume("Resume", "resume", null))];
+  }
+  const more = deletions - events.length;
+  return [
+    ...reason,
+    make(
+      "details",
+      {},
+      make("summary", { textContent: `${deletions} of ${of} events would be deleted` }),
+      make(
+        "ul",
+        {},
+        ...events.map((event) =>
+          make("li", {
+            textContent: `${event.title || "(no title)"}, ${momentText(event.start_time)}`,
+          }),
         ),
-  );
+      ),
+      more > 0 ? nothing(`and ${more} more`) : null,
+    ),
+    make(
+      "div",
+      { className: "row" },
+      resume("Delete them", "approve", true),
+      resume("Bring them back", "refuse", false),
+    ),
+  ];
 }
 
 export function showNotifications(notifications, markRead) {
@@ -162,15 +175,4 @@ export function showNotifications(notifications, markRead) {
           ),
         ),
   );
-}
-
-function button(text, key, about, act) {
-  const made = make("button", {
-    type: "button",
-    textContent: text,
-    ariaLabel: `${text}: ${about}`,
-    data: { key },
-  });
-  made.addEventListener("click", act);
-  return made;
 }
