@@ -22,6 +22,7 @@ from sync_service.errors import (
 )
 from sync_service.providers.base import Grant
 from sync_service.store import calendars, connections, queue, trail
+from sync_service.store import channels as channel_rows
 from sync_service.store.connections import ConsentState
 from sync_service.store.pool import transaction
 
@@ -151,6 +152,8 @@ async def finish_disconnect(hub: Hub, connection_id: UUID) -> None:
             # The grant may outlive us at the provider; our copy of it does not.
             _log.warning("grant_not_revoked", error=str(fault))
     async with transaction(hub.pool) as store:
+        if not await connections.lock_disconnected(store, connection_id):
+            return  # Connected again meanwhile: the tokens are new ones.
         await connections.wipe_tokens(store, connection_id)
         await calendars.disconnect(store, connection_id)
         await trail.audit(
@@ -181,6 +184,7 @@ async def _save(hub: Hub, provider: str, consent: ConsentState, grant: Grant) ->
         await connections.save_tokens(
             store, connection_id, seal(hub.vault, connection_id, grant.tokens)
         )
+        await channel_rows.distrust(store, connection_id)
         await trail.audit(
             store,
             [

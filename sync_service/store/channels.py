@@ -28,6 +28,11 @@ async def opened(
     await connection.execute(_SQL["show_expiry"], calendar_id)
 
 
+async def distrust(connection: Connection, connection_id: UUID) -> None:
+    """Have every channel of a connection replaced, because the provider may have ended it."""
+    await connection.execute(_SQL["distrust"], connection_id)
+
+
 async def forget(pool: Pool, channel_id: str) -> None:
     """Take a channel off record that the provider refused to open."""
     await pool.execute(_SQL["forget"], channel_id)

@@ -139,13 +139,18 @@ async def set_status(
     return changed is not None
 
 
+async def lock_disconnected(connection: Connection, connection_id: UUID) -> bool:
+    """Say whether the connection is disconnected, and keep it so until the transaction ends."""
+    return bool(await connection.fetchval(_SQL["lock_disconnected"], connection_id))
+
+
 async def shares_account(connection: Connection | Pool, connection_id: UUID) -> bool:
     """Say whether another live connection belongs to the same account."""
     return bool(await connection.fetchval(_SQL["shares_account"], connection_id))
 
 
 async def without_calendars(pool: Pool) -> list[UUID]:
-    """Return active connections whose calendars were never listed."""
+    """Return active connections whose calendars were not listed since they were connected."""
     return [row["id"] for row in await pool.fetch(_SQL["without_calendars"])]
 
 

@@ -155,6 +155,7 @@ class Sweeper:
         redis_url = self._settings.redis_url.get_secret_value()
         async with Redis.from_url(redis_url) as client:  # pyright: ignore[reportUnknownMemberType]
             await client.flushall()  # pyright: ignore[reportUnknownMemberType]
+            await client.script_flush()  # pyright: ignore[reportUnknownMemberType]
         return user_id
 
 

@@ -3,7 +3,14 @@
 insert into private.watch_channels (id, calendar_id, secret_hash) values ($1, $2, $3)
 
 -- name: opened
-update private.watch_channels set status = 'open', resource_id = $2, expires_at = $3 where id = $1
+update private.watch_channels set status = 'open', resource_id = $2, expires_at = $3
+where id = $1 and status = 'opening'
+
+-- name: distrust
+-- The account was away: the provider may have ended its channels, so each is replaced and stopped.
+update private.watch_channels w set expires_at = least(w.expires_at, now())
+from public.calendars c
+where c.id = w.calendar_id and c.connection_id = $1 and w.status = 'open'
 
 -- name: show_expiry
 update public.calendars set channel_expires_at = (
@@ -31,9 +38,15 @@ update private.calendar_feeds set no_push_until = now() + make_interval(secs => 
 where calendar_id = $1
 
 -- name: stoppable
--- Open channels of a calendar, oldest first; the newest is kept when $2 is true.
-select w.id, w.resource_id from private.watch_channels w
-where w.calendar_id = $1 and w.status <> 'stopped' and w.resource_id is not null
+-- Channels of a calendar that may live at the provider, oldest first; when $2 is true without the
+-- newest and without one that is just being opened. Where a process died before it could record the
+-- answer, the resource is that of the others: all channels of a calendar watch the same.
+select w.id, r.resource_id from private.watch_channels w
+cross join lateral (
+  select coalesce(w.resource_id, max(o.resource_id)) as resource_id
+  from private.watch_channels o where o.calendar_id = $1) r
+where w.calendar_id = $1 and w.status <> 'stopped' and r.resource_id is not null
+  and not ($2 and w.status = 'opening' and w.created_at > now() - interval '10 minutes')
   and not ($2 and w.id = (
     select n.id from private.watch_channels n
     where n.calendar_id = $1 and n.status = 'open' order by n.created_at desc limit 1))

@@ -59,10 +59,12 @@ select exists (
   where o.id <> k.id and o.status <> 'disconnected')
 
 -- name: without_calendars
--- Connected, but the calendars were never listed: the process died or the provider was away.
+-- Connected, or connected again, but the calendars were not listed since: the process died or the
+-- provider was away.
 select k.id from public.calendar_connections k
 where k.status = 'active'
-  and not exists (select from public.calendars c where c.connection_id = k.id)
+  and not exists (
+    select from public.calendars c where c.connection_id = k.id and c.state <> 'disconnected')
 order by k.created_at
 
 -- name: expiring_tokens
@@ -72,6 +74,10 @@ where t.expires_at < now() + make_interval(secs => $1) and t.refresh_token is no
 
 -- name: calendars_of
 select id from public.calendars where connection_id = $1 order by id
+
+-- name: lock_disconnected
+select true from public.calendar_connections
+where id = $1 and status = 'disconnected' for no key update
 
 -- name: half_disconnected
 -- Disconnected, but a process died before the tokens were wiped.
