@@ -194,7 +194,7 @@ begin
   if new.calendar_id is null then
     unchecked := unchecked || array['calendar_id'];
   end if;
-  if source is null
+  if coalesce(source, 'manual') = 'manual'
      and (tg_op = 'INSERT' or to_jsonb(new) - unchecked <> to_jsonb(old) - unchecked) then
     perform private.check_event(new);
   end if;

@@ -88,6 +88,10 @@ begin
     raise sqlstate 'PT409' using message = 'There is no earlier version to put back.',
       hint = 'Versions are kept for 30 days.';
   end if;
+  if not exists (select from public.calendars c where c.id = restored.calendar_id) then
+    -- The calendar that it lived in is gone; the default target takes it.
+    restored.calendar_id := null;
+  end if;
   if present then
     return query
       update public.calendar_events e

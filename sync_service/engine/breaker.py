@@ -84,6 +84,21 @@ async def resume(pool: Pool, calendar_id: UUID, *, approve_deletions: bool | Non
         if not await calendars.resume(connection, calendar_id, said):
             return False
         await connections.end_preview(connection, calendar_id)
+        calendar = await calendars.read(connection, calendar_id)
+        if calendar is not None:
+            await trail.audit(
+                connection,
+                [
+                    trail.Deed(
+                        user_id=calendar.user_id,
+                        action="calendar.resumed",
+                        source="manual",
+                        connection_id=calendar.connection_id,
+                        calendar_id=calendar_id,
+                        detail={"deletions": said},
+                    )
+                ],
+            )
         await queue.request_pulls(connection, [calendar_id], "resumed")
         await queue.release_waiting(connection, [calendar_id])
     return True

@@ -9,6 +9,7 @@ commits together with it.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Literal
 from uuid import uuid4
 
@@ -313,4 +314,5 @@ def _deed(view: View, task: Task, action: str, units: frozenset[str] = frozenset
         calendar_id=view.calendar.id,
         event_id=task.event_id,
         detail={"units": sorted(units), "attempt": task.attempts},
+        duration_ms=(datetime.now(UTC) - task.asked_at).total_seconds() * 1000,
     )

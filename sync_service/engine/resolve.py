@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 from uuid import UUID
 
+import asyncpg
 import msgspec
 
 from sync_service.core.event import Content, from_json, take_units, to_json
@@ -52,7 +53,13 @@ async def resolve(
         row = locked.get(conflict.event_id)
         content = _chosen(conflict, row, resolution, merged)
         await _release(connection, conflict)
-        await _write(connection, conflict, row, content)
+        try:
+            await _write(connection, conflict, row, content)
+        except asyncpg.PostgresError as fault:
+            if fault.sqlstate != "PT422":
+                raise
+            # The table itself refuses what no calendar can hold, naming the field.
+            raise Rejected(str(fault), code="merge_invalid") from None
         await trail.close_conflict(connection, conflict_id, resolution)
         await trail.audit(
             connection,

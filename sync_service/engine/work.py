@@ -191,7 +191,7 @@ async def _give_up(hub: Hub, task: Task, fault: SyncError) -> None:
 
 
 def _measure(task: Task, outcome: str, seconds: float) -> None:
-    waited = (datetime.now(UTC) - task.updated_at).total_seconds()
+    waited = (datetime.now(UTC) - task.asked_at).total_seconds()
     if task.kind == "push":
         telemetry.pushes.labels("all", outcome).inc()
         if outcome in ("created", "updated", "deleted"):

@@ -19,7 +19,7 @@ _SQL = load("queue")
 class Task:
     """A claimed queue row. *lease_token* fences it; *generation* tells whether it was asked anew.
 
-    *event_id* is set for pushes only.
+    *event_id* is set for pushes only. *asked_at* is when the work was last asked for.
     """
 
     id: int
@@ -32,8 +32,7 @@ class Task:
     attempts: int
     snoozes: int
     lease_token: UUID
-    created_at: datetime
-    updated_at: datetime
+    asked_at: datetime
 
 
 async def claim_batch(pool: Pool, limit: int, lease_s: float) -> list[Task]:

@@ -112,7 +112,17 @@ async def test_an_edit_against_a_deletion_here(
     await world.assert_silent()
 
 
-@pytest.mark.parametrize("fields", [None, {}, {"colour": "red"}, {"start": "soon"}])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        None,
+        {},
+        {"colour": "red"},
+        {"start": "soon"},
+        {"end": "2020-01-01T00:00:00Z"},
+        {"time_zone": "Mars/Olympus"},
+    ],
+)
 async def test_a_senseless_merge_is_refused(world: World, fields: Any) -> None:
     _, conflict = await in_conflict(world, "manual")
     with pytest.raises(Rejected):

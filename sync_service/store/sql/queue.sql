@@ -2,7 +2,7 @@
 -- Lease the most urgent rows whose calendar and connection can work now. A single index range is
 -- read; rows that another worker is taking, or a user's transaction is touching, are passed over.
 with picked as (
-  select q.id
+  select q.id, q.updated_at as asked_at
   from public.sync_queue q
   join public.calendars c on c.id = q.calendar_id
   join public.calendar_connections k on k.id = c.connection_id
@@ -21,7 +21,7 @@ set status = 'processing', attempts = q.attempts + 1, lease_token = gen_random_u
 from picked
 where q.id = picked.id
 returning q.id, q.user_id, q.kind, q.event_id, q.calendar_id, q.reason, q.generation, q.attempts,
-  q.snoozes, q.lease_token, q.created_at, q.updated_at
+  q.snoozes, q.lease_token, picked.asked_at
 
 -- name: holds_lease
 -- Fence: true only while the token is still the row's, and keeps it so until this transaction ends.
