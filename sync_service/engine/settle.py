@@ -88,15 +88,17 @@ class _Settlement:
             ],
         )
         known = {external_id for _, _, external_id in pairs}
+        unknown = [
+            arrival.remote
+            for arrival in arrivals
+            if arrival.remote and arrival.external_id not in known
+        ]
         candidates = await events.adoptable(
             connection,
             calendar_id,
             self._calendar.user_id,
-            [
-                arrival.remote.content.start
-                for arrival in arrivals
-                if arrival.remote and arrival.external_id not in known
-            ],
+            starts=[remote.content.start for remote in unknown],
+            ical_uids=[remote.ical_uid for remote in unknown if remote.ical_uid],
         )
         event_ids = {event_id for _, event_id, _ in pairs} | marked
         event_ids |= {event.id for event in candidates}
@@ -179,7 +181,7 @@ class _Settlement:
                 )
                 return
         content = remote.content
-        twin = self._twin(content)
+        twin = self._twin(remote)
         if twin is not None:
             self._taken.add(twin.id)
             mapping = self._new_mapping(uuid4(), twin.id, remote.external_id)
@@ -190,18 +192,21 @@ class _Settlement:
         event_id = uuid4()
         mapping = self._new_mapping(uuid4(), event_id, remote.external_id)
         self._writes.inserts.append(
-            NewEvent(event_id, self._calendar.user_id, self._calendar.id, content)
+            NewEvent(event_id, self._calendar.user_id, self._calendar.id, content, remote.ical_uid)
         )
         self._agree(mapping, remote, version=1)
 
-    def _twin(self, content: Content) -> EventRow | None:
-        """Return an event of ours that says the same and has no copy on record here."""
-        for event_id in self._candidates:
-            event = self._events[event_id]
-            free = event.live and event_id not in self._taken
-            if free and equal(event.content, content, self._capabilities.units):
-                return event
-        return None
+    def _twin(self, remote: RemoteEvent) -> EventRow | None:
+        """Return the event of ours that this is: by its iCalendar id, or as both say the same."""
+        free = [
+            event
+            for event in (self._events[event_id] for event_id in self._candidates)
+            if event.live and event.id not in self._taken
+        ]
+        by_uid = (event for event in free if remote.ical_uid and event.ical_uid == remote.ical_uid)
+        units = self._capabilities.units
+        alike = (event for event in free if equal(event.content, remote.content, units))
+        return next(by_uid, None) or next(alike, None)
 
     def _compare(self, mapping: Mapping, local: EventRow | None, arrival: Arrival) -> None:
         remote = arrival.remote

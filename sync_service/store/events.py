@@ -29,6 +29,7 @@ class EventRow:
     version: int
     updated_at: datetime
     deleted_at: datetime | None
+    ical_uid: str | None
 
     @property
     def live(self) -> bool:
@@ -38,12 +39,13 @@ class EventRow:
 
 @dataclass(frozen=True)
 class NewEvent:
-    """An event to insert; *calendar_id* becomes its home."""
+    """An event to insert; *calendar_id* becomes its home, *ical_uid* is the provider's for it."""
 
     id: UUID
     user_id: UUID
     calendar_id: UUID | None
     content: Content
+    ical_uid: str | None = None
 
 
 def read_row(row: asyncpg.Record) -> EventRow:
@@ -56,6 +58,7 @@ def read_row(row: asyncpg.Record) -> EventRow:
         version=row["version"],
         updated_at=row["updated_at"],
         deleted_at=row["deleted_at"],
+        ical_uid=row["ical_uid"],
     )
 
 
@@ -78,6 +81,7 @@ async def insert(connection: Connection, events: Sequence[NewEvent]) -> dict[UUI
             "id": event.id,
             "user_id": event.user_id,
             "calendar_id": event.calendar_id,
+            "ical_uid": event.ical_uid,
             **_columns(event.content),
         }
         for event in events
@@ -117,12 +121,19 @@ async def enqueue_differences(
 
 
 async def adoptable(
-    connection: Connection | Pool, calendar_id: UUID, user_id: UUID, starts: Sequence[datetime]
+    connection: Connection | Pool,
+    calendar_id: UUID,
+    user_id: UUID,
+    *,
+    starts: Sequence[datetime],
+    ical_uids: Sequence[str],
 ) -> list[EventRow]:
-    """Return the events starting at one of *starts* that belong here and have no copy on record."""
+    """Return events that belong here and have no copy on record, by their start or iCalendar id."""
     if not starts:
         return []
-    rows = await connection.fetch(_SQL["adoptable"], calendar_id, user_id, list(set(starts)))
+    rows = await connection.fetch(
+        _SQL["adoptable"], calendar_id, user_id, list(set(starts)), list(set(ical_uids))
+    )
     return [read_row(row) for row in rows]
 
 

@@ -120,6 +120,20 @@ async def test_lost_mappings_of_events_edited_since(world: World) -> None:
     await world.assert_silent()
 
 
+async def test_lost_mappings_of_events_edited_there(world: World) -> None:
+    """They came from Google and bear no mark of ours; their iCalendar id tells which they are."""
+    there = world.add_there("Theirs")
+    await world.converge()
+    await world.pool.execute("delete from event_mappings")
+    await world.pool.execute("update private.calendar_feeds set cursor = null")
+    world.google.clock.advance(5)
+    world.ada.patch(there, {"location": "Room 9"})
+    await world.converge()
+    assert await world.titles() == ["Theirs"] == world.summaries()
+    assert (await world.row(await world.only_event()))["location"] == "Room 9"
+    await world.assert_silent()
+
+
 async def test_reconnecting_after_weeks_changes_only_what_changed(world: World) -> None:
     await world.add(title="Ours")
     kept = world.add_there("Theirs")

@@ -8,15 +8,15 @@ select * from public.calendar_events where id = $1
 -- name: insert
 insert into public.calendar_events (id, user_id, calendar_id, title, description, location, notes,
   start_time, end_time, all_day, time_zone, recurrence, status, visibility, transparency, attendees,
-  reminders, attachments, conference, color, metadata)
+  reminders, attachments, conference, color, metadata, ical_uid)
 select r.id, r.user_id, r.calendar_id, r.title, r.description, r.location, r.notes, r.start_time,
   r.end_time, r.all_day, r.time_zone, r.recurrence, r.status, r.visibility, r.transparency,
-  r.attendees, r.reminders, r.attachments, r.conference, r.color, r.metadata
+  r.attendees, r.reminders, r.attachments, r.conference, r.color, r.metadata, r.ical_uid
 from jsonb_to_recordset($1::jsonb) as r (id uuid, user_id uuid, calendar_id uuid, title text,
   description text, location text, notes text, start_time timestamptz, end_time timestamptz,
   all_day boolean, time_zone text, recurrence text[], status text, visibility text,
   transparency text, attendees jsonb, reminders jsonb, attachments jsonb, conference jsonb,
-  color text, metadata jsonb)
+  color text, metadata jsonb, ical_uid text)
 returning id, version
 
 -- name: update
@@ -59,10 +59,11 @@ where e.user_id = $2 and e.deleted_at is null
 having count(*) > 0
 
 -- name: adoptable
--- Events that live in a calendar, or have no home yet, start at one of these times, and have no copy
--- there on record: the mapping was lost, or both sides had the event before they were connected.
+-- Events that belong into a calendar, have no copy there on record, and came in under one of these
+-- iCalendar ids or start at one of these times: the mapping was lost, or both sides had the event
+-- before they were connected.
 select e.* from public.calendar_events e
-where e.user_id = $2 and e.deleted_at is null and e.start_time = any($3::timestamptz[])
+where e.user_id = $2 and e.deleted_at is null and (e.start_time = any($3::timestamptz[]) or e.ical_uid = any($4::text[]))
   and private.belongs(e.user_id, e.calendar_id, e.id, $1)
   and not exists (
     select from public.event_mappings m where m.event_id = e.id and m.calendar_id = $1)
