@@ -193,6 +193,7 @@ async def _finish(
         if not await _missing_are_seen_to(hub, connection, calendar, feed):
             await queue.complete(connection, task)
             return
+        await mappings.mark_unlisted(connection, calendar.id, calendar.pass_id)
         await events.enqueue_differences(connection, calendar.id, calendar.user_id, feed.since)
     await calendars.save_cursor(connection, calendar.id, changes.cursor, CURSOR_KEY)
     await calendars.note_synced(connection, calendar.id, done=listed if calendar.pass_id else None)

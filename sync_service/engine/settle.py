@@ -280,6 +280,9 @@ class _Settlement:
 
     def _agree(self, mapping: Mapping, remote: RemoteEvent, *, version: int | None) -> None:
         pass_id = self._feed.pass_id if self._feed else None
+        unlisted = mapping.unlisted and not self._feed and not self._looked
+        if unlisted:
+            self._writes.pushes[mapping.event_id] = "look_again"
         self._writes.agreements.append(
             Agreement(
                 id=mapping.id,
@@ -296,7 +299,7 @@ class _Settlement:
                 event_version=version,
                 sync_source=self._calendar.provider if mapping.base is None else "app",
                 status="synced",
-                stale=mapping.stale and not self._looked,
+                stale=unlisted or (mapping.stale and not self._looked),
                 seen_pass=pass_id,
                 provider_data={"read_only": remote.read_only} if remote.read_only else {},
             )

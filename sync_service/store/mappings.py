@@ -41,7 +41,8 @@ class Intent:
 class Mapping:
     """A row of `event_mappings`; when *stale*, the remote copy is read before it is written.
 
-    *intent* is a write that was begun and never accounted for.
+    *intent* is a write that was begun and never accounted for. *unlisted* says that a full listing
+    ended while the copy was being made.
     """
 
     id: UUID
@@ -58,6 +59,7 @@ class Mapping:
     intent: Intent | None
     last_synced_at: datetime | None
     read_only: str | None
+    unlisted: bool = False
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,7 @@ def read_row(row: asyncpg.Record) -> Mapping:
         intent=_read_intent(row["intent"]),
         last_synced_at=row["last_synced_at"],
         read_only=row["provider_data"].get("read_only"),
+        unlisted=row["status"] == "pending" and row["seen_pass"] is not None,
     )
 
 
@@ -188,6 +191,11 @@ async def look_again(connection: Connection, ids: Sequence[UUID]) -> None:
     """Make the next push of these mappings read the remote copy first."""
     if ids:
         await connection.execute(_SQL["look_again"], ids)
+
+
+async def mark_unlisted(connection: Connection, calendar_id: UUID, pass_id: UUID) -> None:
+    """Have copies that are being made read once more: the full listing *pass_id* had them not."""
+    await connection.execute(_SQL["mark_unlisted"], calendar_id, pass_id)
 
 
 async def mark_seen(connection: Connection, ids: Sequence[UUID], pass_id: UUID) -> None:

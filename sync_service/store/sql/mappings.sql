@@ -74,6 +74,15 @@ on conflict (id) do update set
 -- name: look_again
 update public.event_mappings set stale = true, updated_at = now() where id = any($1::uuid[])
 
+-- name: mark_unlisted
+-- Being made there while a complete listing left them out: too late for it, or made and deleted again
+-- before it. Whoever gets the answer reads them once more.
+update public.event_mappings m set seen_pass = $2
+where m.calendar_id = $1 and m.status = 'pending' and m.seen_pass is distinct from $2
+  and exists (select from public.sync_queue q
+    where q.kind = 'push' and q.status = 'processing'
+      and q.event_id = m.event_id and q.calendar_id = m.calendar_id)
+
 -- name: mark_seen
 update public.event_mappings set seen_pass = $2 where id = any($1::uuid[])
 
