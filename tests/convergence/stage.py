@@ -117,16 +117,18 @@ class Stage:
 
     # Between them
 
-    async def claim(self, kind: str, which: int) -> Worker | None:
-        """Claim one pending row of *kind*, the *which*-th by tag; None when there is none."""
+    async def claim(self, kind: str, which: int | str) -> Worker | None:
+        """Claim one pending row of *kind*: by place in the order of tags, or by its event's tag."""
         await self.rows()
         pending = await self.world.pool.fetch(
             "select id, event_id from sync_queue where status = 'pending' and kind = $1", kind
         )
-        if not pending:
-            return None
         ordered = sorted(pending, key=lambda row: (self._tags.get(row["event_id"], ""), row["id"]))
-        chosen = ordered[which % len(ordered)]["id"]
+        if isinstance(which, str):
+            ordered = [row for row in ordered if self._tags.get(row["event_id"]) == which]
+        if not ordered:
+            return None
+        chosen = ordered[0 if isinstance(which, str) else which % len(ordered)]["id"]
         await self.world.pool.execute(
             "update sync_queue set run_at = case id when $1 then now() else 'infinity' end"
             " where status = 'pending'",
