@@ -59,8 +59,13 @@ class Step:
 def next_step(view: View, capabilities: Capabilities) -> Step:
     """Decide from what is on record. Raises `Unmappable` for what must not be sent."""
     mapping, event = view.mapping, view.event
-    if mapping is None or mapping.status == "deleted":
+    if mapping is None:
         return Step("create") if view.wanted else Step("nothing")
+    if mapping.status == "deleted":
+        if view.wanted:
+            return Step("create")
+        # A try that died may have made it again.
+        return Step("look") if mapping.stale or mapping.intent is not None else Step("nothing")
     if mapping.status == "conflict":
         return Step("nothing")
     if view.calendar.direction == "pull":

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from jobs import upkeep
+from jobs.drain import Drainer
 from sync_service.emulators.google import ADA, oauth
 from sync_service.emulators.google.state import Channel
+from sync_service.store import connections as connection_rows
 from tests.engine.world import World
 
 
@@ -69,6 +72,41 @@ async def assert_given_back(world: World) -> None:
     assert live_channels(world) == set()
     rows = await world.pool.fetch("select status from private.watch_channels")
     assert {row["status"] for row in rows} <= {"stopped", "opening"}
+
+
+async def is_active(world: World) -> bool:
+    return bool(
+        await world.pool.fetchval(
+            "select exists (select from calendar_connections where status = 'active')"
+        )
+    )
+
+
+async def assert_works(world: World) -> None:
+    """Assert that the one connection is active and that its stored tokens are good."""
+    rows = await world.pool.fetch("select id, status from calendar_connections")
+    assert [row["status"] for row in rows] == ["active"]
+    assert await world.pool.fetchval("select count(*) from private.connection_tokens") == 1
+    assert await world.pool.fetchval("select count(*) from calendars where enabled") == 1
+    connection = await connection_rows.read(world.pool, rows[0]["id"])
+    assert connection is not None
+    world.hub.accounts.clear()
+    assert await world.hub.session(connection).list_calendars()
+    refreshed = await world.hub.account(connection).access_token(
+        rejected=await world.hub.account(connection).access_token()
+    )
+    assert refreshed in world.google.world.state.accesses
+
+
+async def assert_one_channel_after_renewal(world: World) -> None:
+    """Assert that whatever a crash left is stopped when the channel is renewed the next time."""
+    await world.pool.execute(
+        "update private.watch_channels set expires_at = now() + interval '1 hour'"
+        " where expires_at is not null"
+    )
+    await upkeep.renew_channels({"hub": world.hub})
+    await Drainer(world.hub).drain()
+    await assert_one_channel(world)
 
 
 def live_channels(world: World) -> set[str]:

@@ -39,6 +39,8 @@ class Scenario:
     """Points that must be among the recorded ones."""
     at_least: ClassVar[int]
     """How many points there must be."""
+    around_redis: ClassVar[bool] = False
+    """Whether to kill around Redis commands too: they only count calls, so some scenarios do."""
     connected: ClassVar[bool] = True
     """Whether the account is connected beforehand."""
 
@@ -90,17 +92,19 @@ class Sweeper:
 
     async def sweep(self, scenario: type[Scenario]) -> None:
         """Kill at every point of *scenario*; each is a subtest under its name."""
-        points = await self._run(scenario, Probe())
-        moments = _moments(points)
-        print(f"{scenario.name}: {len(points)} points", *moments.values(), sep="\n  ")
+        points = await self.run(scenario, Probe())
+        moments = _moments(points, around_redis=scenario.around_redis)
+        head = f"{scenario.name}: {len(points)} points at {len(moments)} moments"
+        print(head, *moments.values(), sep="\n  ")
         assert set(scenario.points) <= set(points), "a side effect was not recorded"
         assert len(points) >= scenario.at_least, "side effects were not recorded"
         for number, name in moments.items():
             with self._subtests.test(msg=f"{scenario.name}, killed at {name}"):
-                passed = await self._run(scenario, Probe(kill_at=number))
+                passed = await self.run(scenario, Probe(kill_at=number))
                 assert passed == points[: number + 1], "the process took another way"
 
-    async def _run(self, kind: type[Scenario], probe: Probe) -> list[str]:
+    async def run(self, kind: type[Scenario], probe: Probe) -> list[str]:
+        """Run a scenario once, dead or alive, judge what became of it, and answer its points."""
         async with self._world(kind) as world:
             scenario = kind(world)
             await scenario.prepare()
@@ -242,7 +246,7 @@ async def _let_an_hour_pass(pool: Pool) -> None:
         await pool.execute(f"update {table} set {changes}")
 
 
-def _moments(points: list[str]) -> dict[int, str]:
+def _moments(points: list[str], *, around_redis: bool) -> dict[int, str]:
     """Return where to kill, by number.
 
     Between one effect and the next a process only reads, and its memory dies with it: after the one
@@ -250,11 +254,14 @@ def _moments(points: list[str]) -> dict[int, str]:
     """
     seen: Counter[str] = Counter()
     moments: dict[int, str] = {}
+    last = 0
     for number, point in enumerate(points):
         seen[point] += 1
         name = point if seen[point] == 1 else f"{point}#{seen[point]}"
-        if number and point.endswith(":before") and points[number - 1].endswith(":after"):
-            moments[number - 1] += f" = {name}"
+        follows = point.endswith(":before") and points[number - 1].endswith(":after")
+        if number and (follows or (point.startswith("redis:") and not around_redis)):
+            moments[last] += f" = {name}"
         else:
-            moments[number] = name
+            last = number
+            moments[last] = name
     return moments

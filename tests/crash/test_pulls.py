@@ -15,13 +15,14 @@ class Pages(Scenario):
     """Three pages of news: an event changed, one deleted, three new ones."""
 
     name = "pull of several pages"
+    around_redis = True
     points = (
         "db:queue.claim_batch:after",
         "provider:events.list:before",
         "provider:events.list:after",
         "db:queue.extend_lease:after",
     )
-    at_least = 24
+    at_least = 26
     titles = ("Kept, edited", "New 1", "New 2", "New 3")
     ever = 5
 
@@ -41,8 +42,9 @@ class Clash(Pages):
     """The page brings an edit of what was edited here in the same field."""
 
     name = "pull of a conflict"
+    around_redis = False
     points = ("provider:events.list:after",)
-    at_least = 8
+    at_least = 10
     titles = ("Theirs",)
     ever = 1
     conflicts = 1
@@ -72,7 +74,7 @@ class FullSync(Scenario):
         "db:calendars.drop_cursor:after",
         "provider:events.get:after",
     )
-    at_least = 36
+    at_least = 44
     titles = ("Kept, edited", "New", "Ours, unsent")
     ever = 3
     ours: UUID
@@ -102,6 +104,7 @@ class FullSyncInTurns(FullSync):
 
     name = "full sync in turns"
     points = (*FullSync.points, "db:queue.hand_back:before", "db:queue.hand_back:after")
+    at_least = 52
 
     async def act(self, hub: Hub) -> None:
         with pytest.MonkeyPatch.context() as patch:

@@ -11,7 +11,9 @@ from tests.crash.probe import Happening
 from tests.crash.sweep import Scenario, Sweeper
 
 
-class Create(Scenario):
+class OnlyHere(Scenario):
+    """The event is new when the process begins."""
+
     name = "create"
     points = (
         "db:queue.claim_batch:after",
@@ -27,6 +29,10 @@ class Create(Scenario):
 
     async def prepare(self) -> None:
         self.event = await self.world.add()
+
+
+class Create(OnlyHere):
+    around_redis = True
 
 
 class OnBothSides(Scenario):
@@ -159,7 +165,7 @@ class UpdateThenBothEdit(Update):
         assert (row["location"], row["description"]) == ("Here", "Theirs")
 
 
-class CreateThenBothEdit(Create):
+class CreateThenBothEdit(OnlyHere):
     """While the worker is down, both sides edit: there, if the event has arrived there."""
 
     name = "create, then edits on both sides"
@@ -176,7 +182,7 @@ class CreateThenBothEdit(Create):
         assert row["description"] == ("Theirs" if self.arrived else None)
 
 
-class CreateThenDelete(Create):
+class CreateThenDelete(OnlyHere):
     """While the worker is down, the user deletes the event."""
 
     name = "create, then deleted here"
@@ -187,7 +193,7 @@ class CreateThenDelete(Create):
         await self.world.remove(self.event)
 
 
-class CreateThenEditThereAndDelete(Create):
+class CreateThenEditThereAndDelete(OnlyHere):
     """While the worker is down, somebody edits the event there, and the user deletes it here."""
 
     name = "create, then edited there and deleted here"

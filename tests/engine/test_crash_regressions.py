@@ -27,6 +27,25 @@ async def test_a_deletion_after_a_lost_create_spares_what_was_edited_there(world
     await world.assert_silent()
 
 
+async def test_a_deletion_after_a_lost_revival_removes_the_copy(world: World) -> None:
+    """A deleted event was made again there, the worker died, and it is deleted here once more."""
+    event = await world.add()
+    await world.drain()
+    await world.remove(event)
+    await world.drain()
+    await world.edit(event, deleted_at=None)
+    world.google.add_fault("drop_after", operation="events.update")
+    await world.drain()
+    assert world.summaries() == ["Planning"]
+    await world.remove(event)
+    await world.hurry()
+    await world.drain()
+    assert world.summaries() == []
+    await world.converge()
+    assert await world.conflicts() == []
+    await world.assert_silent()
+
+
 async def test_a_channel_whose_opening_was_not_recorded_is_stopped_by_the_next(
     world: World,
 ) -> None:
