@@ -19,7 +19,7 @@ from sync_service.store import connections as connection_rows
 from sync_service.store import events, queue, trail
 
 _log = structlog.get_logger(__name__)
-_LOCKS = {"poll": 7_241_001, "renew": 7_241_002, "upkeep": 7_241_003}
+_LOCKS = {"poll": 7_241_001, "renew": 7_241_002, "mend": 7_241_003, "clean": 7_241_004}
 
 Context = dict[str, Any]
 
@@ -73,23 +73,22 @@ async def renew_channels(ctx: Context) -> None:
 async def mend(ctx: Context) -> None:
     """Finish what a dead process left half done, and refresh tokens ahead of their end."""
     hub = hub_of(ctx)
-    async with _alone(hub, "upkeep") as mine:
+    async with _alone(hub, "mend") as mine:
         if not mine:
             return
         for connection_id in await connection_rows.without_calendars(hub.pool):
-            await _attempt("open", connections.open_connection(hub, connection_id))
+            await _attempt("open", connections.try_to_open(hub, connection_id))
         for connection_id in await connection_rows.half_disconnected(hub.pool):
             await _attempt("disconnect", connections.finish_disconnect(hub, connection_id))
         for connection_id in await connection_rows.expiring_tokens(hub.pool, 360.0):
-            connection = await connection_rows.read(hub.pool, connection_id)
-            if connection is not None:
-                await _attempt("refresh", hub.account(connection).access_token())
+            await _attempt("refresh", connections.keep_fresh(hub, connection_id))
+        await queue.revive_failed(hub.pool)
 
 
 async def clean(ctx: Context) -> None:
     """Remove what is kept for a limited time only."""
     hub = hub_of(ctx)
-    async with _alone(hub, "upkeep") as mine:
+    async with _alone(hub, "clean") as mine:
         if not mine:
             return
         settings = hub.settings
@@ -105,6 +104,10 @@ async def _attempt(what: str, doing: Any) -> None:
         await doing
     except SyncError as fault:
         _log.warning("upkeep_failed", what=what, error=str(fault))
+    except Exception:
+        # One account's trouble is not the others'.
+        telemetry.unexpected_errors.labels("upkeep").inc()
+        _log.exception("upkeep_failed", what=what)
 
 
 @asynccontextmanager

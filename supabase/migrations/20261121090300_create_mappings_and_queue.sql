@@ -66,6 +66,7 @@ create unique index sync_queue_pull_key on public.sync_queue (calendar_id)
 create index sync_queue_claim_idx on public.sync_queue (priority, run_at, id)
   where status = 'pending';
 create index sync_queue_lease_idx on public.sync_queue (lease_until) where status = 'processing';
+create index sync_queue_failed_idx on public.sync_queue (updated_at) where status = 'failed';
 create index sync_queue_user_idx on public.sync_queue (user_id, status);
 create index sync_queue_calendar_id_idx on public.sync_queue (calendar_id);
 create index sync_queue_completed_idx on public.sync_queue (completed_at)

@@ -100,6 +100,7 @@ async def renew_due(hub: Hub) -> int:
                 continue
             except SyncError as fault:
                 _log.warning("channel_not_renewed", calendar_id=str(calendar_id), error=str(fault))
+                await channels.leave_to_poll(hub.pool, calendar_id, _FAILED_S)
                 continue
             await queue.request_pulls(hub.pool, [calendar_id], "renewed")
             renewed += 1

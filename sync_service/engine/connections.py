@@ -6,6 +6,7 @@ import base64
 import hashlib
 import secrets
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 import structlog
@@ -14,17 +15,19 @@ from sync_service.engine import channels
 from sync_service.engine.accounts import seal, unseal
 from sync_service.engine.hub import Hub
 from sync_service.errors import (
+    Disposition,
     Misconfigured,
     MissingScope,
     ProviderUnavailable,
+    ReauthRequired,
     Rejected,
     SyncError,
 )
 from sync_service.providers.base import Grant
 from sync_service.store import calendars, connections, queue, trail
 from sync_service.store import channels as channel_rows
-from sync_service.store.connections import ConsentState
-from sync_service.store.pool import transaction
+from sync_service.store.connections import ConnectionRow, ConsentState
+from sync_service.store.pool import Connection, transaction
 
 _VERIFIER = "oauth_states.code_verifier"
 _log = structlog.get_logger(__name__)
@@ -98,12 +101,75 @@ async def finish(
     except SyncError as fault:
         return Finished(consent.return_to, "exchange_failed", None, fault.detail)
     connection_id = await _save(hub, provider, consent, grant)
+    # Where that fails the sweep lists the calendars later; the account itself is connected.
+    await try_to_open(hub, connection_id)
+    return Finished(consent.return_to, "connected", connection_id, "Connected.")
+
+
+async def try_to_open(hub: Hub, connection_id: UUID) -> None:
+    """Do `open_connection`; why it fails is shown on the connection."""
+    connection = await connections.read(hub.pool, connection_id)
+    if connection is None:
+        return
     try:
         await open_connection(hub, connection_id)
     except SyncError as fault:
-        # The sweep lists the calendars later; the account itself is connected.
         _log.warning("calendars_not_listed", error=str(fault))
-    return Finished(consent.return_to, "connected", connection_id, "Connected.")
+        await _show(hub, connection, fault)
+
+
+async def keep_fresh(hub: Hub, connection_id: UUID) -> None:
+    """Refresh a token that ends soon; a grant that is dead is shown before work meets it."""
+    connection = await connections.read(hub.pool, connection_id)
+    if connection is None:
+        return
+    try:
+        await hub.account(connection).access_token()
+    except ReauthRequired as fault:
+        await _show(hub, connection, fault)
+
+
+async def _show(hub: Hub, connection: ConnectionRow, fault: SyncError) -> None:
+    async with transaction(hub.pool) as store:
+        if fault.disposition is Disposition.PAUSE and fault.scope == "connection":
+            await need_reconnect(store, connection.id, fault, since=connection.updated_at)
+        else:
+            await connections.note_error(store, connection.id, fault)
+
+
+async def need_reconnect(
+    store: Connection, connection_id: UUID, fault: SyncError, *, since: datetime
+) -> None:
+    """Tell the user once that the account must be connected again.
+
+    What was met by work begun *since* then counts for nothing if the account was connected anew or
+    let go meanwhile.
+    """
+    if not await connections.need_reconnect(store, connection_id, fault, since):
+        return
+    connection = await connections.read(store, connection_id)
+    assert connection is not None  # noqa: S101  # it was just written
+    await calendars.need_reconnect(store, connection_id, fault)
+    await trail.notify(
+        store,
+        user_id=connection.user_id,
+        kind="reconnect_needed",
+        cause=f"reconnect:{connection_id}",
+        message="The calendar account must be connected again; nothing is lost meanwhile.",
+        connection_id=connection_id,
+    )
+    await trail.audit(
+        store,
+        [
+            trail.Deed(
+                user_id=connection.user_id,
+                action="connection.reconnect_needed",
+                source=connection.provider,
+                connection_id=connection_id,
+                detail=fault.as_json(),
+            )
+        ],
+    )
 
 
 async def open_connection(hub: Hub, connection_id: UUID) -> None:
@@ -121,6 +187,7 @@ async def open_connection(hub: Hub, connection_id: UUID) -> None:
             await calendars.set_state(store, calendar_id, "catching_up")
         await queue.request_pulls(store, enabled, "connected")
         await queue.release_waiting(store, enabled)
+        await connections.note_error(store, connection_id, None)
 
 
 async def disconnect(hub: Hub, connection_id: UUID) -> None:
@@ -142,6 +209,8 @@ async def finish_disconnect(hub: Hub, connection_id: UUID) -> None:
     session = hub.session(connection)
     for calendar_id in await connections.calendars_of(hub.pool, connection_id):
         await channels.stop(hub, session, calendar_id, keep_newest=False)
+    if not await connections.lock_disconnected(hub.pool, connection_id):
+        return  # Connected anew meanwhile: the grant and the tokens are no longer the old ones.
     sealed = await connections.read_tokens(hub.pool, connection_id)
     if sealed is not None and not await connections.shares_account(hub.pool, connection_id):
         try:

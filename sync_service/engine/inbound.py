@@ -18,7 +18,7 @@ from sync_service.engine import breaker, channels, preview
 from sync_service.engine.arrivals import Arrival, Feed, Settled
 from sync_service.engine.hub import Hub
 from sync_service.engine.settle import settle
-from sync_service.errors import ProviderUnavailable, ResyncRequired
+from sync_service.errors import ContainerGone, ProviderUnavailable, ResyncRequired
 from sync_service.providers.base import ChangePage, RemoteEvent, RemovedEvent
 from sync_service.store import calendars, connections, events, mappings, queue
 from sync_service.store.calendars import Calendar
@@ -110,12 +110,13 @@ async def _at_start_of_page(
         if not await queue.holds_lease(connection, task):
             return None
         await calendars.start_pass(connection, current.id)
-        await calendars.set_state(
-            connection,
-            current.id,
-            "importing" if current.cursor is None else "catching_up",
-            reason="Everything in the calendar is being read.",
-        )
+        if current.state != "action_required":
+            await calendars.set_state(
+                connection,
+                current.id,
+                "importing" if current.cursor is None else "catching_up",
+                reason="Everything in the calendar is being read.",
+            )
     return await calendars.read(hub.pool, calendar.id)
 
 
@@ -196,10 +197,22 @@ async def _finish(
         await mappings.mark_unlisted(connection, calendar.id, calendar.pass_id)
         await events.enqueue_differences(connection, calendar.id, calendar.user_id, feed.since)
     await calendars.save_cursor(connection, calendar.id, changes.cursor, CURSOR_KEY)
+    await queue.complete(connection, task)
+    role = changes.access_role or calendar.access_role
+    writable = hub.providers[calendar.provider].capabilities(role).writable
+    if calendar.state == "action_required" and calendar.direction != "pull" and not writable:
+        # Reading works, but that does not mend what the user must see to.
+        fault = ContainerGone(
+            "The account may read this calendar but not change it; what was changed here waits.",
+            code="calendar_read_only",
+        )
+        await calendars.set_state(
+            connection, calendar.id, "action_required", reason=fault.detail, error=fault
+        )
+        return
     await calendars.note_synced(connection, calendar.id, done=listed if calendar.pass_id else None)
     if calendar.state == "action_required":
         await queue.release_waiting(connection, [calendar.id])
-    await queue.complete(connection, task)
 
 
 async def _missing_are_seen_to(

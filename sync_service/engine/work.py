@@ -10,13 +10,13 @@ import structlog
 
 from sync_service import telemetry
 from sync_service.core.backoff import delay_s
+from sync_service.engine.connections import need_reconnect
 from sync_service.engine.hub import Hub
 from sync_service.engine.inbound import pull
 from sync_service.engine.outbound import push
 from sync_service.errors import Disposition, Retryable, StoreUnavailable, SyncError
 from sync_service.store import calendars, connections, mappings, queue, trail
-from sync_service.store.calendars import Calendar
-from sync_service.store.pool import Connection, transaction
+from sync_service.store.pool import transaction
 from sync_service.store.queue import Task
 
 _log = structlog.get_logger(__name__)
@@ -109,7 +109,7 @@ async def _pause(hub: Hub, task: Task, fault: SyncError) -> None:
     async with transaction(hub.pool) as connection:
         calendar = await calendars.read(connection, task.calendar_id)
         if calendar is not None and fault.scope == "connection":
-            await _reconnect_needed(connection, calendar, fault)
+            await need_reconnect(connection, calendar.connection_id, fault, since=task.claimed_at)
         elif calendar is not None:
             await calendars.set_state(
                 connection, calendar.id, "action_required", reason=fault.detail, error=fault
@@ -124,34 +124,6 @@ async def _pause(hub: Hub, task: Task, fault: SyncError) -> None:
                 calendar_id=calendar.id,
             )
     await queue.postpone(hub.pool, task, _CALENDAR_RETRY_S, fault, counts=False)
-
-
-async def _reconnect_needed(connection: Connection, calendar: Calendar, fault: SyncError) -> None:
-    if not await connections.set_status(
-        connection, calendar.connection_id, "reconnect_needed", fault
-    ):
-        return
-    await calendars.need_reconnect(connection, calendar.connection_id, fault)
-    await trail.notify(
-        connection,
-        user_id=calendar.user_id,
-        kind="reconnect_needed",
-        cause=f"reconnect:{calendar.connection_id}",
-        message="The calendar account must be connected again; nothing is lost meanwhile.",
-        connection_id=calendar.connection_id,
-    )
-    await trail.audit(
-        connection,
-        [
-            trail.Deed(
-                user_id=calendar.user_id,
-                action="connection.reconnect_needed",
-                source=calendar.provider,
-                connection_id=calendar.connection_id,
-                detail=fault.as_json(),
-            )
-        ],
-    )
 
 
 async def _give_up(hub: Hub, task: Task, fault: SyncError) -> None:

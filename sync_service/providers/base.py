@@ -29,6 +29,8 @@ class Capabilities:
     """What a complete listing leaves out no longer exists."""
     push_channels: bool
     """Changes can be announced to us."""
+    writable: bool
+    """The account may change what it holds."""
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ class ConnectionRow:
     account_id: str
     account_email: str | None
     status: str
+    updated_at: datetime
     preview: bool
 
 
@@ -139,9 +140,23 @@ async def set_status(
     return changed is not None
 
 
-async def lock_disconnected(connection: Connection, connection_id: UUID) -> bool:
+async def lock_disconnected(connection: Connection | Pool, connection_id: UUID) -> bool:
     """Say whether the connection is disconnected, and keep it so until the transaction ends."""
     return bool(await connection.fetchval(_SQL["lock_disconnected"], connection_id))
+
+
+async def need_reconnect(
+    connection: Connection, connection_id: UUID, error: SyncError, since: datetime
+) -> bool:
+    """Show an active connection, not written after *since*, as to be connected again."""
+    return bool(
+        await connection.fetchval(_SQL["need_reconnect"], connection_id, error.as_json(), since)
+    )
+
+
+async def note_error(connection: Connection, connection_id: UUID, error: SyncError | None) -> None:
+    """Show *error* on an active connection, or that there is none."""
+    await connection.execute(_SQL["note_error"], connection_id, error.as_json() if error else None)
 
 
 async def shares_account(connection: Connection | Pool, connection_id: UUID) -> bool:

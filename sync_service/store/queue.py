@@ -33,6 +33,7 @@ class Task:
     snoozes: int
     lease_token: UUID
     asked_at: datetime
+    claimed_at: datetime
 
 
 async def claim_batch(pool: Pool, limit: int, lease_s: float) -> list[Task]:
@@ -87,6 +88,11 @@ async def give_up(connection: Connection, task: Task, error: SyncError) -> bool:
 async def retry(pool: Pool, row_id: int, user_id: UUID) -> bool:
     """Make a failed row of this user pending, due now; False when it is not one."""
     return bool(await pool.fetchval(_SQL["retry"], row_id, user_id))
+
+
+async def revive_failed(pool: Pool) -> None:
+    """Try pushes again that something passing defeated, however long it took to pass."""
+    await pool.execute(_SQL["revive_failed"])
 
 
 async def extend_lease(pool: Pool, task: Task, lease_s: float) -> bool:

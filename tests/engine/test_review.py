@@ -5,18 +5,20 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 import pytest
 
 from jobs import upkeep
 from jobs.drain import Drainer
+from sync_service.engine.connections import disconnect
 from sync_service.engine.settle import Arrival, Feed, settle
 from sync_service.errors import Unmappable
 from sync_service.providers.google import codec
 from sync_service.store import calendars, connections, queue
 from sync_service.store.pool import transaction
-from tests.engine.world import World
+from tests.engine.world import World, consent
 from tests.servers import Database
 
 
@@ -253,6 +255,95 @@ async def test_what_our_rules_refuse_does_not_hold_back_who_leaves(
         assert await admin.fetchval("select count(*) from calendar_events") == 0
     finally:
         await admin.close()
+
+
+async def test_a_late_failure_does_not_undo_a_disconnect(world: World) -> None:
+    await world.add()
+    task = await world.claim_one()
+    await disconnect(world.hub, await _connection(world))
+    await world.run(task)
+    assert await world.pool.fetchval("select status from calendar_connections") == "disconnected"
+    assert await world.pool.fetchval("select count(*) from sync_notifications") == 0
+
+
+async def test_connecting_anew_overtakes_a_disconnect_under_way(world: World) -> None:
+    world.google.add_fault("delay", operation="channels.stop", seconds=0.6)
+    leaving = asyncio.create_task(disconnect(world.hub, await _connection(world)))
+    await asyncio.sleep(0.2)
+    assert (await consent(world.hub, world.user_id)).status == "connected"
+    await leaving
+    assert await world.pool.fetchval("select status from calendar_connections") == "active"
+    await world.add()
+    await world.converge()
+    assert world.summaries() == ["Planning"]
+
+
+async def test_a_failure_older_than_the_connection_says_nothing(world: World) -> None:
+    await world.add()
+    task = await world.claim_one()
+    await consent(world.hub, world.user_id)
+    world.google.add_fault("error", operation="events.insert", status=401, count=2)
+    await world.run(task)
+    assert await world.pool.fetchval("select status from calendar_connections") == "active"
+    await world.converge()
+    assert world.summaries() == ["Planning"]
+
+
+async def test_calendars_that_cannot_be_listed_are_no_secret(world: World) -> None:
+    await world.pool.execute("delete from calendars")
+    world.google.add_fault(
+        "error", operation="calendarList.list", status=403, reason="accessNotConfigured"
+    )
+    await upkeep.mend(_context(world))
+    shown = "select last_error ->> 'code' from calendar_connections"
+    assert await world.pool.fetchval(shown) == "google_api_disabled"
+    await upkeep.mend(_context(world))
+    assert await world.pool.fetchval(shown) is None
+    assert await world.pool.fetchval("select count(*) from calendars where enabled") == 1
+
+
+async def test_a_dead_grant_is_told_before_work_meets_it(world: World) -> None:
+    world.ada.revoke(world.hub.settings.google_client_id)
+    world.hub.accounts.clear()
+    await world.pool.execute("update private.connection_tokens set expires_at = now()")
+    await upkeep.mend(_context(world))
+    assert await world.pool.fetchval("select kind from sync_notifications") == "reconnect_needed"
+    calls = len(world.google.calls)
+    await upkeep.mend(_context(world))
+    assert len(world.google.calls) == calls
+
+
+async def test_an_outage_longer_than_all_attempts_heals(world: World) -> None:
+    event = await world.add()
+    await _exhaust(world, "events.insert")
+    await world.pool.execute("update sync_queue set updated_at = now() - interval '1 hour'")
+    await upkeep.mend(_context(world))
+    await world.drain()
+    assert world.summaries() == ["Planning"]
+    assert (await world.mapping(event))["status"] == "synced"
+
+
+async def test_a_calendar_that_became_read_only_keeps_what_waits(world: World) -> None:
+    event = await world.add()
+    await world.drain()
+    world.google.share("ada@example.com", "ada@example.com", "reader")
+    await world.edit(event, title="Unsent")
+    before = world.writes()
+    for _ in range(4):
+        await world.hurry()
+        await world.poll()
+    assert world.writes() == before + 1
+    row = await world.pool.fetchrow("select state, last_error from calendars where is_primary")
+    assert row is not None
+    assert (row["state"], row["last_error"]["code"]) == ("action_required", "calendar_read_only")
+    world.google.share("ada@example.com", "ada@example.com", "owner")
+    await world.converge()
+    assert world.summaries() == ["Unsent"]
+    assert await world.pool.fetchval("select state from calendars where is_primary") == "healthy"
+
+
+async def _connection(world: World) -> UUID:
+    return await world.pool.fetchval("select id from calendar_connections")
 
 
 async def _exhaust(world: World, operation: str) -> None:

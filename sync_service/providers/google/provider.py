@@ -48,13 +48,14 @@ class GoogleProvider:
         self._resources = Resources(settings.google_api_base_url)
 
     def capabilities(self, access_role: str) -> Capabilities:
-        """Return what a calendar can do; the same for every role that may write."""
+        """Return what a calendar can do for somebody with *access_role*."""
         return Capabilities(
             units=codec.UNITS,
             conditional_writes=True,
             chosen_ids=True,
             absence_is_deletion=True,
             push_channels=True,
+            writable=access_role in _WRITE_ROLES,
         )
 
     def new_external_id(self, mapping_id: UUID, attempt: int) -> str:

@@ -67,5 +67,8 @@ order by c.id
 
 -- name: purge
 delete from private.watch_channels
-where (status = 'stopped' or expires_at < now()) and created_at < now() - interval '2 days'
+where (status = 'stopped' or expires_at < now()
+    -- Nobody knows whether it was opened; the longest that it can have lived is over.
+    or status = 'opening' and created_at < now() - interval '30 days')
+  and created_at < now() - interval '2 days'
   and coalesce(expires_at, created_at) < now() - interval '1 day'

@@ -41,7 +41,7 @@ from private.connection_tokens where connection_id = $1 for update
 delete from private.connection_tokens where connection_id = $1
 
 -- name: read
-select id, user_id, provider, account_id, account_email, status, preview
+select id, user_id, provider, account_id, account_email, status, updated_at, preview
 from public.calendar_connections where id = $1
 
 -- name: set_status
@@ -49,6 +49,16 @@ update public.calendar_connections
 set status = $2, last_error = $3, updated_at = now()
 where id = $1 and (status, last_error) is distinct from ($2, $3)
 returning id
+
+-- name: need_reconnect
+update public.calendar_connections
+set status = 'reconnect_needed', last_error = $2, updated_at = now()
+where id = $1 and status = 'active' and updated_at <= $3
+returning true
+
+-- name: note_error
+update public.calendar_connections set last_error = $2
+where id = $1 and status = 'active' and last_error is distinct from $2
 
 -- name: shares_account
 -- Another live connection to the same account: revoking would end its grant too.

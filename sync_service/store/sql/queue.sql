@@ -21,7 +21,7 @@ set status = 'processing', attempts = q.attempts + 1, lease_token = gen_random_u
 from picked
 where q.id = picked.id
 returning q.id, q.user_id, q.kind, q.event_id, q.calendar_id, q.reason, q.generation, q.attempts,
-  q.snoozes, q.lease_token, picked.asked_at
+  q.snoozes, q.lease_token, picked.asked_at, q.updated_at as claimed_at
 
 -- name: holds_lease
 -- Fence: true only while the token is still the row's, and keeps it so until this transaction ends.
@@ -84,6 +84,18 @@ with retried as (
   returning id
 )
 select true, pg_notify('calsync_queue', '') from retried
+
+-- name: revive_failed
+-- What the provider refused needs its user; what only failed gets another round of attempts.
+with revived as (
+  update public.sync_queue
+  set status = 'pending', attempts = 0, snoozes = 0, run_at = now(), updated_at = now()
+  where kind = 'push' and status = 'failed' and updated_at < now() - interval '15 minutes'
+    and last_error ->> 'code' in ('provider_unavailable', 'outcome_unknown', 'store_unavailable',
+      'event_busy', 'unexpected')
+  returning id
+)
+select pg_notify('calsync_queue', '') from revived limit 1
 
 -- name: extend_lease
 update public.sync_queue
