@@ -54,10 +54,14 @@ async def test_a_channel_whose_opening_was_not_recorded_is_stopped_by_the_next(
     await world.pool.execute(soon)
     world.google.add_fault("drop_after", operation="events.watch")
     await channels.renew_due(world.hub)
+    asked = len(world.google.calls)
+    await channels.renew_due(world.hub)
+    assert len(world.google.calls) == asked, "a renewal that failed takes a pause"
     # It may still be on its way, so it is left alone at first.
     await world.pool.execute(
         "update private.watch_channels set created_at = created_at - interval '1 hour'"
     )
+    await world.pool.execute("update private.calendar_feeds set no_push_until = null")
     await channels.renew_due(world.hub)
     await assert_one_channel(world)
 
