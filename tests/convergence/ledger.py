@@ -91,7 +91,7 @@ class Ledger:
         for name, value in changes.items():
             if before[name] == value:
                 continue
-            self._supersede(tag, name, before[name])
+            self._supersede(side, tag, name, before[name])
             self._heads[tag, name].append(Write(side, value, weak=value in REPEATABLE))
             self._writers[tag, name].add(side)
             self._values[tag, name].add(value)
@@ -102,7 +102,7 @@ class Ledger:
         tag = tag_of(before.shown)
         self.deleters[tag].add(side)
         for name in FIELDS:
-            self._supersede(tag, name, before.shown[name])
+            self._supersede(side, tag, name, before.shown[name])
         for address, guest in self._guests[tag].items():
             if (address in before.guests) is not bool(guest.removed_by):
                 guest.news = False
@@ -112,7 +112,7 @@ class Ledger:
         self.edits += 1
         tag = tag_of(shown)
         for name in FIELDS:
-            self._supersede(tag, name, shown[name])
+            self._supersede(side, tag, name, shown[name])
             self._heads[tag, name].append(Write(side, shown[name], weak=True))
             self._writers[tag, name].add(side)
 
@@ -129,8 +129,13 @@ class Ledger:
         self._guests[tag][guest].news = True
         self._writers[tag, "attendees"].add(side)
 
-    def _supersede(self, tag: str, name: str, value: str) -> None:
-        self._heads[tag, name] = [head for head in self._heads[tag, name] if head.value != value]
+    def _supersede(self, side: Side, tag: str, name: str, value: str) -> None:
+        # A weak value of the other side may be the one seen, or one that only looks like it.
+        self._heads[tag, name] = [
+            head
+            for head in self._heads[tag, name]
+            if head.value != value or (head.weak and head.side != side)
+        ]
 
     # What must be found
 

@@ -61,6 +61,7 @@ class Histories(People):
     def begin(self, policy: str, events: int, **switches: Any) -> None:
         """Start from two sides that agree on a few events."""
         type(self).histories += 1
+        self.ledger.forgot = switches["tombstone_fields"] == "minimal"
         self.policy = policy
         self.run(self.stage.begin(policy, switches))
         for _ in range(events):
