@@ -116,7 +116,9 @@ async def push(hub: Hub, task: Task) -> str:
                 continue
             return await _write(hub, task, session, view, step)
         except (ChangedMeanwhile, Gone):
-            await _look(hub, task, session, view)
+            # A copy that an earlier try made and somebody deleted: what that try sent is the base.
+            made = view.mapping is not None and view.mapping.status == "pending"
+            await _look(hub, task, session, view, base=_begun(view) if made else None)
         except IdTaken:
             if not await _found(hub, task, session, view):
                 await _choose_another_id(hub, view)
@@ -173,6 +175,7 @@ async def _create(hub: Hub, task: Task, session: Session, view: View) -> None:
         mapping.external_id,
         view.event.content,
         Mark(view.event.id, mapping.id),
+        revive=view.mapping is not None and view.mapping.status == "deleted",
     )
     # What existed was made by the try before this one, with what was on record then.
     sent = _begun(view) if created.existed else view.event.content
@@ -242,8 +245,13 @@ async def _record(
         await events.announce(connection, task.user_id, [task.event_id])
 
 
-async def _look(hub: Hub, task: Task, session: Session, view: View) -> None:
-    """Read the remote copy and settle it; the next round sees the outcome."""
+async def _look(
+    hub: Hub, task: Task, session: Session, view: View, *, base: Content | None = None
+) -> None:
+    """Read the remote copy and settle it; the next round sees the outcome.
+
+    *base* is what is known to have been sent, where that is not on record any more.
+    """
     mapping = view.mapping or (
         await mappings.read_pair(hub.pool, task.event_id, task.calendar_id)
         if task.event_id
@@ -254,7 +262,7 @@ async def _look(hub: Hub, task: Task, session: Session, view: View) -> None:
     remote = await session.get(view.calendar.ref, mapping.external_id)
     provider = hub.providers[view.calendar.provider]
     async with transaction(hub.pool) as connection:
-        arrival = Arrival(mapping.external_id, remote)
+        arrival = Arrival(mapping.external_id, remote, base=base)
         await settle(connection, provider, view.calendar, [arrival], task=task, looked=True)
 
 

@@ -184,11 +184,18 @@ class Session(Protocol):
         ...
 
     async def create(
-        self, calendar: CalendarRef, external_id: str, content: Content, mark: Mark
+        self,
+        calendar: CalendarRef,
+        external_id: str,
+        content: Content,
+        mark: Mark,
+        *,
+        revive: bool,
     ) -> Created:
         """Make the event under our id; one that this mark made before is returned as it stands.
 
-        A tombstone of our own is revived. Raises `IdTaken` when the id belongs to something else.
+        One that was made and deleted since is revived or, without *revive*, raises `Gone`. Raises
+        `IdTaken` when the id belongs to something else.
         """
         ...
 

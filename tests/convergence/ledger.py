@@ -53,12 +53,15 @@ class Ledger:
     *edits* counts what people did; *doubts* counts writes of ours whose answer may have been lost:
     then nobody can tell whether the other side had seen them. *late* counts workers that went on
     after their lease had lapsed: a create of theirs may bring back what was deleted meanwhile.
+    *forgot* says that Google forgot deletions: then nobody can tell a create that was deleted since
+    from one that was never made.
     """
 
     edits: int = 0
     doubts: int = 0
     faults: int = 0
     late: int = 0
+    forgot: bool = False
     tags: list[str] = field(default_factory=list[str])
     deleters: defaultdict[str, set[Side]] = field(default_factory=lambda: defaultdict(set))
     _heads: defaultdict[tuple[str, str], list[Write]] = field(
@@ -178,7 +181,8 @@ class Ledger:
                     grounds = True
                 else:
                     wrong += self._lost(tag, name, head, records, f"it is {value!r}")
-        excused = self.late or (self.doubts and records.tell_of(tag, "deleted"))
+        told = records.tell_of(tag, "deleted")
+        excused = self.late or (self.doubts and (told or self.forgot))
         if not grounds and not excused:
             wrong.append(f"{tag}: lives although it was deleted and not edited since")
         return wrong + self._of_guests(tag, ours.guests, theirs.guests)

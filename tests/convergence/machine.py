@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule, run_state_machine_as_test
 
 from tests.convergence.people import People, fields_of_an_edit, which_one
+from tests.convergence.sides import FIELDS
 from tests.convergence.workers import Worker
 
 _writes = st.sampled_from(["events.insert", "events.patch", "events.delete", "events.update"])
@@ -166,6 +167,14 @@ class Histories(People):
 
     # Trouble
 
+    @rule(which=which_one, field=st.sampled_from(FIELDS), caught_up=st.booleans())
+    def clash(self, which: int, field: str, caught_up: bool) -> None:
+        """Let both sides change the same field of the same event."""
+        if caught_up:
+            self.catch_up()
+        self.change_here(which, (field,), clear=False, by_service=False)
+        self.edit_there(which, (field,), clear=False)
+
     @rule(operation=_writes, failure=st.sampled_from(_FAILURES), skip=st.integers(0, 1))
     def fail_a_write(self, operation: str, failure: dict[str, Any], skip: int) -> None:
         """Let a coming write fail."""
@@ -199,6 +208,7 @@ class Histories(People):
     @rule()
     def forget_deletions(self) -> None:
         """Let Google forget what was deleted; only a full sync can tell, so the cursor dies too."""
+        self.ledger.forgot = True
         google = self.stage.world.google
         google.purge_tombstones("ada@example.com")
         google.expire_sync_tokens()

@@ -26,3 +26,27 @@ async def test_deleted_there_before_a_full_sync_and_our_create_answered_after_it
     await world.converge()
     assert (await world.titles(), world.summaries()) == ([], [])
     await world.assert_silent()
+
+
+async def test_what_a_dead_try_made_and_somebody_deleted_stays_deleted(world: World) -> None:
+    await world.add()
+    world.google.add_fault("drop_after", operation="events.insert")
+    await world.drain()
+    world.ada.delete(world.live()[0]["id"])
+    await world.converge()
+    assert (await world.titles(), world.summaries()) == ([], [])
+    assert await world.conflicts() == []
+    await world.assert_silent()
+
+
+async def test_an_edit_beats_the_deletion_of_what_a_dead_try_made(world: World) -> None:
+    event = await world.add()
+    world.google.add_fault("drop_after", operation="events.insert")
+    await world.drain()
+    world.ada.delete(world.live()[0]["id"])
+    await world.edit(event, title="Edited since")
+    await world.converge()
+    assert (await world.titles(), world.summaries()) == (["Edited since"], ["Edited since"])
+    [conflict] = await world.conflicts()
+    assert (conflict["fields"], conflict["winner"]) == (["deleted"], "local")
+    await world.assert_silent()

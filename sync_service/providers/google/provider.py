@@ -151,7 +151,13 @@ class GoogleSession:
         return codec.read_event(item, None)
 
     async def create(
-        self, calendar: CalendarRef, external_id: str, content: Content, mark: Mark
+        self,
+        calendar: CalendarRef,
+        external_id: str,
+        content: Content,
+        mark: Mark,
+        *,
+        revive: bool,
     ) -> Created:
         """Insert under the chosen id; 409 means that it exists: ours, ours deleted, or foreign."""
         if not set(external_id) <= set(_ALPHABET):
@@ -180,6 +186,8 @@ class GoogleSession:
             if codec.read_mark(item) != mark:
                 raise IdTaken
             return Created(codec.read_event(item, None), existed=True)
+        if codec.read_mark(item) == mark and not revive:
+            raise Gone
         revived = await self._revive(calendar, external_id, body, item.get("etag"))
         return Created(revived, existed=False)
 
