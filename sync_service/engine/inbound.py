@@ -197,6 +197,10 @@ async def _finish(
         await mappings.mark_unlisted(connection, calendar.id, calendar.pass_id)
         await events.enqueue_differences(connection, calendar.id, calendar.user_id, feed.since)
     await calendars.save_cursor(connection, calendar.id, changes.cursor, CURSOR_KEY)
+    if calendar.pass_id and calendar.pass_page:
+        # The position is that of the first page, which may be long ago: what was told meanwhile
+        # may have been told to a pass that died.
+        await queue.request_pulls(connection, [calendar.id], "follow_up")
     await queue.complete(connection, task)
     role = changes.access_role or calendar.access_role
     writable = hub.providers[calendar.provider].capabilities(role).writable

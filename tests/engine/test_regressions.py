@@ -50,3 +50,17 @@ async def test_an_edit_beats_the_deletion_of_what_a_dead_try_made(world: World) 
     [conflict] = await world.conflicts()
     assert (conflict["fields"], conflict["winner"]) == (["deleted"], "local")
     await world.assert_silent()
+
+
+async def test_what_changes_while_a_full_sync_rests_is_read_at_its_end(world: World) -> None:
+    """Its position is that of the first page, and the webhook may have been lost."""
+    world.google.configure(page_items=1, list_order="stable")
+    ids = [world.add_there(f"Event {number}") for number in range(3)]
+    world.google.expire_sync_tokens()
+    world.google.add_fault("drop_before", operation="events.list", skip=2)
+    await world.poll()
+    for number, external_id in enumerate(ids):
+        world.ada.patch(external_id, {"summary": f"Edited {number}"})
+    await world.hurry()
+    await world.drain()
+    assert await world.titles() == ["Edited 0", "Edited 1", "Edited 2"]
