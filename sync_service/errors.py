@@ -149,6 +149,12 @@ class IdTaken(SyncError):
     disposition = Disposition.REPLAN
 
 
+class IdUnseen(IdTaken):
+    """The chosen id is refused as taken, yet nothing is found under it: it may not show yet."""
+
+    code = "id_unseen"
+
+
 class PushUnsupported(SyncError):
     """This calendar cannot announce its changes; it is polled."""
 

@@ -22,6 +22,7 @@ from sync_service.errors import (
     ChangedMeanwhile,
     Gone,
     IdTaken,
+    IdUnseen,
     Permanent,
     Retryable,
     Unmappable,
@@ -36,6 +37,9 @@ from sync_service.store.queue import Task
 
 MOVES_PER_MINUTE = 60
 _ROUNDS = 6
+_GLANCES = 3
+"""How often an id that is taken and yet not found is tried again before another one is chosen: an
+insert whose answer was lost may show late (contract of `events.insert`: reads may lag)."""
 
 
 @dataclass(frozen=True)
@@ -119,9 +123,15 @@ async def push(hub: Hub, task: Task) -> str:
             # A copy that an earlier try made and somebody deleted: what that try sent is the base.
             made = view.mapping is not None and view.mapping.status == "pending"
             await _look(hub, task, session, view, base=_begun(view) if made else None)
-        except IdTaken:
-            if not await _found(hub, task, session, view):
-                await _choose_another_id(hub, view)
+        except IdTaken as fault:
+            if await _found(hub, task, session, view):
+                continue
+            if isinstance(fault, IdUnseen) and task.attempts <= _GLANCES:
+                raise Retryable(
+                    "The event may exist already but does not show yet; it is looked for again.",
+                    code=fault.code,
+                ) from fault
+            await _choose_another_id(hub, view)
     raise Retryable("The event keeps changing on both sides.", code="event_busy")
 
 

@@ -64,3 +64,34 @@ async def test_what_changes_while_a_full_sync_rests_is_read_at_its_end(world: Wo
     await world.hurry()
     await world.drain()
     assert await world.titles() == ["Edited 0", "Edited 1", "Edited 2"]
+
+
+async def test_what_a_lost_answer_made_and_does_not_show_yet_is_not_doubled(world: World) -> None:
+    """The next try is told that the id is taken, but nothing shows under it."""
+    await world.add()
+    world.google.add_fault("drop_after", operation="events.insert")
+    world.google.add_fault("error", operation="events.get", status=404, reason="notFound", count=3)
+    await world.drain()
+    await world.hurry()
+    await world.drain()
+    assert await _error_code(world) == "id_unseen"
+    await world.converge()
+    assert (await world.titles(), world.summaries()) == (["Planning"], ["Planning"])
+    await world.assert_silent()
+
+
+async def test_an_id_that_stays_taken_and_unseen_is_given_up(world: World) -> None:
+    """A tombstone that Google forgot keeps its id for ever."""
+    await world.add()
+    world.google.add_fault(
+        "error", operation="events.insert", status=409, reason="duplicate", count=4
+    )
+    await world.converge()
+    assert (await world.titles(), world.summaries()) == (["Planning"], ["Planning"])
+    await world.assert_silent()
+
+
+async def _error_code(world: World) -> str:
+    return await world.pool.fetchval(
+        "select last_error ->> 'code' from sync_queue where kind = 'push'"
+    )

@@ -10,7 +10,7 @@ from uuid import UUID
 import httpx
 
 from sync_service.core.event import Content
-from sync_service.errors import ChangedMeanwhile, Forbidden, Gone, IdTaken, Unmappable
+from sync_service.errors import ChangedMeanwhile, Forbidden, Gone, IdTaken, IdUnseen, Unmappable
 from sync_service.providers.base import (
     Account,
     CalendarRef,
@@ -181,7 +181,7 @@ class GoogleSession:
                 raise
         item = await self._read(calendar, external_id)
         if item is None:
-            raise IdTaken
+            raise IdUnseen
         if item.get("status") != "cancelled":
             if codec.read_mark(item) != mark:
                 raise IdTaken

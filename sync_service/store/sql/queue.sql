@@ -92,7 +92,7 @@ with revived as (
   set status = 'pending', attempts = 0, snoozes = 0, run_at = now(), updated_at = now()
   where kind = 'push' and status = 'failed' and updated_at < now() - interval '15 minutes'
     and last_error ->> 'code' in ('provider_unavailable', 'outcome_unknown', 'store_unavailable',
-      'event_busy', 'unexpected')
+      'event_busy', 'id_unseen', 'unexpected')
   returning id
 )
 select pg_notify('calsync_queue', '') from revived limit 1
