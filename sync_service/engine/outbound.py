@@ -15,6 +15,7 @@ from uuid import uuid4
 
 from sync_service.core.event import Content
 from sync_service.core.fingerprint import changed_units
+from sync_service.core.merge import with_landed
 from sync_service.engine.arrivals import Arrival
 from sync_service.engine.hub import Hub
 from sync_service.engine.settle import settle
@@ -74,11 +75,11 @@ def next_step(view: View, capabilities: Capabilities) -> Step:
         return Step("nothing")
     if view.calendar.direction == "pull":
         return Step("look") if mapping.stale else Step("nothing")
-    if mapping.stale or mapping.intent is not None:
-        return Step("look")
     if mapping.status == "pending":
         # A try that died may have made it, and somebody may have edited it there since.
         return Step("create") if view.wanted else Step("look")
+    if mapping.stale or mapping.intent is not None:
+        return Step("look")
     if not view.wanted or event is None or mapping.base is None:
         if mapping.read_only:
             raise Unmappable(mapping.read_only, code="remote_read_only")
@@ -187,8 +188,13 @@ async def _create(hub: Hub, task: Task, session: Session, view: View) -> None:
         Mark(view.event.id, mapping.id),
         revive=view.mapping is not None and view.mapping.status == "deleted",
     )
-    # What existed was made by the try before this one, with what was on record then.
-    sent = _begun(view) if created.existed else view.event.content
+    sent = view.event.content
+    if created.existed:
+        # It was made by a try before this one, with what was on record then.
+        sent = _begun(view)
+        if sent and view.mapping and view.mapping.intent and view.mapping.intent.content:
+            units = provider.capabilities(view.calendar.access_role).units
+            sent = with_landed(sent, view.mapping.intent.content, created.event.content, units)
     await _record(hub, task, view, created.event, sent=sent, action="push.created")
 
 
@@ -277,7 +283,7 @@ async def _look(
 
 
 def _begun(view: View) -> Content | None:
-    """Return the content of a create that was begun and never accounted for."""
+    """Return the content of the first create that was begun and never accounted for."""
     mapping = view.mapping
     if mapping is None:
         return None

@@ -95,3 +95,19 @@ async def _error_code(world: World) -> str:
     return await world.pool.fetchval(
         "select last_error ->> 'code' from sync_queue where kind = 'push'"
     )
+
+
+async def test_an_edit_survives_two_dead_tries_of_a_create_that_was_deleted(world: World) -> None:
+    """The second try must not take what it was about to send for what the first one made."""
+    event = await world.add()
+    world.google.add_fault("drop_after", operation="events.insert")
+    await world.drain()
+    world.ada.delete(world.live()[0]["id"])
+    await world.edit(event, title="Edited since")
+    # The look before the create answers; the one after the 409 does not.
+    world.google.add_fault("drop_before", operation="events.get", skip=1)
+    await world.hurry()
+    await world.drain()
+    await world.converge()
+    assert (await world.titles(), world.summaries()) == (["Edited since"], ["Edited since"])
+    await world.assert_silent()

@@ -24,14 +24,15 @@ where kind = 'push' and status = 'processing' and lease_until > now()
 -- name: reserve
 -- Before the first call the remote id is on record, and what is about to be sent: should the answer
 -- be lost, that is the base for whatever is found there. A second try or worker finds the same row;
--- a copy that was deleted and is made again keeps its tombstone until then.
+-- a copy that was deleted and is made again keeps its tombstone until then. Of several tries either
+-- may have arrived: the first stays the base, the last is the intent.
 insert into public.event_mappings as m
   (id, user_id, event_id, calendar_id, external_id, base, sync_source)
 values ($1, $2, $3, $4, $5, $6, 'app')
 on conflict (event_id, calendar_id) do update set
-  base = case m.status when 'pending' then excluded.base else m.base end,
-  intent = case m.status when 'deleted' then jsonb_build_object('content', excluded.base)
-    else m.intent end,
+  base = case m.status when 'pending' then coalesce(m.base, excluded.base) else m.base end,
+  intent = case when m.status in ('pending', 'deleted')
+    then jsonb_build_object('content', excluded.base) else m.intent end,
   updated_at = now()
 returning *
 
