@@ -215,8 +215,8 @@ class _Settlement:
         units = self._capabilities.units
         intent = None if arrival.base else mapping.intent
         gone_by_us = remote is None and intent is not None and intent.content is None
-        if mapping.status == "deleted" and arrival.base is None:
-            base = None  # Both sides agreed that it is gone: what is here now is the only version.
+        if mapping.status == "deleted" and ours is None and arrival.base is None:
+            base = None  # Both sides agreed that it is gone: what is there now is the only version.
         if remote and intent and intent.content:
             base = with_landed(base, intent.content, remote.content, units)
         decided = planning.plan(

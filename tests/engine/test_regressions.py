@@ -91,6 +91,23 @@ async def test_an_id_that_stays_taken_and_unseen_is_given_up(world: World) -> No
     await world.assert_silent()
 
 
+async def test_what_comes_back_on_both_sides_is_merged_with_what_it_was(world: World) -> None:
+    """Deleted there and edited here, then undeleted and edited there before our push."""
+    event = await world.add()
+    await world.drain()
+    there = world.live()[0]["id"]
+    world.ada.delete(there)
+    await world.edit(event, description="Edited here")
+    await world.pool.execute("update sync_queue set run_at = 'infinity' where kind = 'push'")
+    await world.poll()
+    world.ada.patch(there, {"status": "confirmed", "summary": "Edited there"})
+    await world.converge()
+    row = await world.row(event)
+    assert (row["title"], row["description"]) == ("Edited there", "Edited here")
+    assert [conflict["fields"] for conflict in await world.conflicts()] == [["deleted"]]
+    await world.assert_silent()
+
+
 async def _error_code(world: World) -> str:
     return await world.pool.fetchval(
         "select last_error ->> 'code' from sync_queue where kind = 'push'"
