@@ -75,8 +75,9 @@ select pg_notify('calsync_events', json_build_object('user_id', $1::uuid, 'event
 from unnest($2::uuid[]) as e
 
 -- name: purge_tombstones
+-- A cancelled occurrence goes with its series, not before.
 delete from public.calendar_events e
-where e.deleted_at < now() - make_interval(days => $1)
+where e.deleted_at < now() - make_interval(days => $1) and e.series_id is null
 
 -- name: held_by
 -- What a calendar should hold or is known to hold, with the remote id where there is one.
