@@ -99,6 +99,7 @@ async def test_what_comes_back_on_both_sides_is_merged_with_what_it_was(world: W
     world.ada.delete(there)
     await world.edit(event, description="Edited here")
     await world.pool.execute("update sync_queue set run_at = 'infinity' where kind = 'push'")
+    world.google.add_fault("error", operation="events.insert", status=503)
     await world.poll()
     world.ada.patch(there, {"status": "confirmed", "summary": "Edited there"})
     await world.converge()
