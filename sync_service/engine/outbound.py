@@ -45,8 +45,12 @@ insert whose answer was lost may show late (contract of `events.insert`: reads m
 
 @dataclass(frozen=True)
 class View:
-    """What a push knows before each step; *wanted* says that the calendar should hold the event."""
+    """What a push knows before each step; *wanted* says that the calendar should hold the event.
 
+    *generation* is that of the queue row before anything else was read.
+    """
+
+    generation: int
     calendar: Calendar
     event: EventRow | None
     mapping: Mapping | None
@@ -139,8 +143,9 @@ async def push(hub: Hub, task: Task) -> str:
 async def _view(hub: Hub, task: Task) -> View | None:
     assert task.event_id is not None  # noqa: S101  # the table's check says so
     async with hub.pool.acquire() as connection:
+        generation = await queue.generation(connection, task)
         calendar = await calendars.read(connection, task.calendar_id)
-        if calendar is None:
+        if calendar is None or generation is None:
             return None
         event = await events.read(connection, task.event_id)
         mapping = await mappings.read_pair(connection, task.event_id, task.calendar_id)
@@ -152,7 +157,7 @@ async def _view(hub: Hub, task: Task) -> View | None:
                 connection, event.user_id, event.calendar_id, event.id, task.calendar_id
             )
         )
-    return View(calendar, event, mapping, wanted)
+    return View(generation, calendar, event, mapping, wanted)
 
 
 async def _write(hub: Hub, task: Task, session: Session, view: View, step: Step) -> str:
@@ -279,7 +284,9 @@ async def _look(
     provider = hub.providers[view.calendar.provider]
     async with transaction(hub.pool) as connection:
         arrival = Arrival(mapping.external_id, remote, base=base)
-        await settle(connection, provider, view.calendar, [arrival], task=task, looked=True)
+        await settle(
+            connection, provider, view.calendar, [arrival], task=task, looked=view.generation
+        )
 
 
 def _begun(view: View) -> Content | None:
@@ -307,7 +314,9 @@ async def _found(hub: Hub, task: Task, session: Session, view: View) -> bool:
     provider = hub.providers[view.calendar.provider]
     async with transaction(hub.pool) as connection:
         arrival = Arrival(mapping.external_id, remote)
-        await settle(connection, provider, view.calendar, [arrival], task=task, looked=True)
+        await settle(
+            connection, provider, view.calendar, [arrival], task=task, looked=view.generation
+        )
     return True
 
 

@@ -36,19 +36,22 @@ async def settle(
     *,
     task: Task,
     feed: Feed | None = None,
-    looked: bool = False,
+    looked: int | None = None,
 ) -> Settled | None:
     """Settle *arrivals* of *calendar*; the transaction's changes are marked as coming from it.
 
-    *looked* says that they were read one by one just now, under the lease of their push. Nothing is
+    *looked* says that they were read one by one just now, under the lease of their push, and which
+    generation its row had before: what was asked for since may know something newer. Nothing is
     written, and None answered, when *task* is no longer ours. Its row is locked after the events,
     in the order in which a user's own write locks them.
     """
     await mark_origin(connection, calendar.id, calendar.provider)
-    settlement = _Settlement(provider, calendar, feed, looked)
+    settlement = _Settlement(provider, calendar, feed, looked=looked is not None)
     await settlement.load(connection, arrivals)
-    if not await queue.holds_lease(connection, task):
+    generation = await queue.held_generation(connection, task)
+    if generation is None:
         return None
+    settlement.late = looked is not None and generation > looked
     for arrival in arrivals:
         settlement.decide(arrival)
     return await settlement.write(connection)
@@ -58,13 +61,14 @@ class _Settlement:
     """One call of `settle`: what was locked, what is decided, what is written."""
 
     def __init__(
-        self, provider: Provider, calendar: Calendar, feed: Feed | None, looked: bool
+        self, provider: Provider, calendar: Calendar, feed: Feed | None, *, looked: bool
     ) -> None:
         self._provider = provider
         self._calendar = calendar
         self._capabilities: Capabilities = provider.capabilities(calendar.access_role)
         self._feed = feed
         self._looked = looked
+        self.late = False
         self._events: dict[UUID, EventRow] = {}
         self._mappings: dict[str, Mapping] = {}
         self._pushing: set[UUID] = set()
@@ -123,6 +127,8 @@ class _Settlement:
                 self._writes.seen.append(mapping.id)
             if self._is_old_news(mapping, local, arrival.remote):
                 return
+        if self.late and mapping.stale:
+            self._writes.look_again.append(mapping.id)
         self._compare(mapping, local, arrival)
 
     def _is_old_news(

@@ -44,7 +44,17 @@ async def claim_batch(pool: Pool, limit: int, lease_s: float) -> list[Task]:
 
 async def holds_lease(connection: Connection, task: Task) -> bool:
     """Say whether *task* is still ours, and keep it so until the transaction ends."""
-    return bool(await connection.fetchval(_SQL["holds_lease"], task.id, task.lease_token))
+    return await held_generation(connection, task) is not None
+
+
+async def held_generation(connection: Connection, task: Task) -> int | None:
+    """As `holds_lease`, and return how often the work was asked for; None when it is not ours."""
+    return await connection.fetchval(_SQL["holds_lease"], task.id, task.lease_token)
+
+
+async def generation(connection: Connection, task: Task) -> int | None:
+    """Return how often *task* was asked for so far; None when it is not ours any more."""
+    return await connection.fetchval(_SQL["generation"], task.id, task.lease_token)
 
 
 async def complete(connection: Connection | Pool, task: Task) -> str | None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 
 from sync_service.engine import work
+from sync_service.engine.inbound import pull
+from sync_service.engine.outbound import push
+from sync_service.store import queue
 from tests.engine.world import World
 
 
@@ -106,6 +109,28 @@ async def test_what_comes_back_on_both_sides_is_merged_with_what_it_was(world: W
     row = await world.row(event)
     assert (row["title"], row["description"]) == ("Edited there", "Edited here")
     assert [conflict["fields"] for conflict in await world.conflicts()] == [["deleted"]]
+    await world.assert_silent()
+
+
+async def test_an_old_look_does_not_outvote_a_newer_page(world: World) -> None:
+    """A push read the event, and before it could settle that, a page with a later edit came."""
+    event = await world.add()
+    await world.drain()
+    there = world.live()[0]["id"]
+    world.ada.patch(there, {"summary": "First"})
+    await world.remove(event)
+    task = await world.claim_one()
+    world.google.add_fault("delay", operation="events.get", seconds=0.6)
+    slow = asyncio.create_task(push(world.hub, task))
+    while not any(call.operation == "events.get" for call in world.google.calls):
+        await asyncio.sleep(0.01)
+    world.ada.patch(there, {"summary": "Second"})
+    await queue.request_pulls(world.pool, [world.calendar_id], "poll")
+    [pulling] = await queue.claim_batch(world.pool, 5, 60)
+    await pull(world.hub, pulling)
+    await slow
+    await world.converge()
+    assert (await world.titles(), world.summaries()) == (["Second"], ["Second"])
     await world.assert_silent()
 
 

@@ -24,10 +24,14 @@ returning q.id, q.user_id, q.kind, q.event_id, q.calendar_id, q.reason, q.genera
   q.snoozes, q.lease_token, picked.asked_at, q.updated_at as claimed_at
 
 -- name: holds_lease
--- Fence: true only while the token is still the row's, and keeps it so until this transaction ends.
-select true from public.sync_queue
+-- Fence: the row's generation while the token is still the row's, kept so until this transaction ends.
+select generation from public.sync_queue
 where id = $1 and lease_token = $2 and status = 'processing'
 for update
+
+-- name: generation
+select generation from public.sync_queue
+where id = $1 and lease_token = $2 and status = 'processing'
 
 -- name: complete
 -- Done, unless the same work was asked for again meanwhile: then it is pending once more.
