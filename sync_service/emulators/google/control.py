@@ -136,6 +136,12 @@ def _ui_split(control: Control, body: Json, ids: list[str]) -> Json:
     return person.split(ids[1], body["changes"], body.get("calendar", "primary"))
 
 
+def _ui_delete_following(control: Control, body: Json, ids: list[str]) -> Json:
+    person = control.emulator.person(ids[0])
+    person.delete_following(ids[1], body.get("calendar", "primary"))
+    return {}
+
+
 def _ui_respond(control: Control, body: Json, ids: list[str]) -> Json:
     person = control.emulator.person(ids[0])
     return person.respond(ids[1], body["response"], body.get("calendar", "primary"))
@@ -258,6 +264,7 @@ _ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("DELETE", _PERSON + "/events/([^/]+)", _ui_delete),
     ("POST", _PERSON + "/events/([^/]+)/move", _ui_move),
     ("POST", _PERSON + "/events/([^/]+)/split", _ui_split),
+    ("DELETE", _PERSON + "/events/([^/]+)/following", _ui_delete_following),
     ("POST", _PERSON + "/events/([^/]+)/respond", _ui_respond),
     ("PATCH", _PERSON + "/calendar-list/(.+)", _ui_entry),
     ("POST", _PERSON + "/revoke", _ui_revoke),

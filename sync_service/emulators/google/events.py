@@ -57,7 +57,7 @@ def locate(world: World, calendar: Calendar, event_id: str) -> Target:
     """Find an event, an exception or an untouched occurrence by id."""
     record = calendar.events.get(event_id)
     if record is not None:
-        view = None if world.forgotten(record) else view_of(record)
+        view = None if world.forgotten(calendar, record) else view_of(record)
         if view is None:
             raise not_found()
         return Target(calendar, record, view)
@@ -280,7 +280,7 @@ def _may_revive(world: World, target: Target, *, organizing: bool) -> None:
         raise forbidden()
     if record.master is not None:
         parent = target.calendar.events.get(record.master)
-        if parent is None or parent.cancelled:
+        if parent is None or series.find_occurrence(world, parent, record.id) is None:
             raise forbidden()
 
 
@@ -355,6 +355,7 @@ def _tell_organizer(world: World, calendar: Calendar, record: Record, old: Json)
         body = {k: v for k, v in before.items() if k not in shared}
         body |= {k: record.body[k] for k in shared if k in record.body}
         world.change(organizer, theirs, body)
+        series.follow_master(world, organizer, theirs, before)
         guests.propagate(world, organizer, theirs, before)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sync_service.emulators.google import series
 from sync_service.emulators.google.state import Calendar, Json, Record
 from sync_service.emulators.google.world import World
 
@@ -27,20 +28,61 @@ def propagate(world: World, calendar: Calendar, record: Record, old: Json | None
         theirs = _calendar_of(world, email)
         if theirs is None or theirs.id == calendar.id:
             continue
-        copy = theirs.events.get(record.id)
-        if email not in now_invited:
-            if copy is not None and not copy.cancelled:
-                copy.bare = record.master is None
-                world.change(theirs, copy, {**copy.body, "status": "cancelled"})
-        elif copy is None:
-            body = _shared(record.body) | {"reminders": {"useDefault": True}}
-            world.create(theirs, record.id, body, master=record.master, original=record.original)
-        elif not (copy.bare and _response(record.body, email) == "declined"):
-            private = copy.body.get("extendedProperties", {}).get("private")
-            body = _with_private(_shared(record.body) | _local(copy.body), private)
-            if body != copy.body:
-                copy.bare = False
-                world.change(theirs, copy, body)
+        if email in now_invited:
+            _deliver(world, calendar, theirs, record, email)
+        else:
+            _withdraw(world, theirs, record)
+
+
+def _deliver(
+    world: World, calendar: Calendar, theirs: Calendar, record: Record, email: str
+) -> None:
+    copy = theirs.events.get(record.id)
+    if copy is None:
+        _give(world, theirs, record, record.body["status"])
+        for exception in series.exceptions_of(calendar, record.id):
+            if exception.cancelled or email not in invited(exception.body):
+                _withdraw(world, theirs, exception)
+            else:
+                _deliver(world, calendar, theirs, exception, email)
+        return
+    if copy.cancelled and _response(record.body, email) == "declined":
+        return
+    before = copy.body
+    private = before.get("extendedProperties", {}).get("private")
+    body = _with_private(_shared(record.body) | _local(before), private)
+    if body == before:
+        return
+    copy.bare = False
+    copy.own = sorted({*copy.own, *record.own})
+    world.change(theirs, copy, body)
+    series.follow_master(world, theirs, copy, before)
+
+
+def _withdraw(world: World, theirs: Calendar, record: Record) -> None:
+    copy = theirs.events.get(record.id)
+    if copy is None:
+        parent = None if record.master is None else theirs.events.get(record.master)
+        if parent is not None and not parent.cancelled:
+            _give(world, theirs, record, "cancelled")
+    elif not copy.cancelled:
+        before = copy.body
+        copy.bare = record.master is None
+        world.change(theirs, copy, {**before, "status": "cancelled"})
+        series.cancel_series(world, theirs, copy, before)
+
+
+def _give(world: World, theirs: Calendar, record: Record, status: str) -> None:
+    """Put a copy on a guest's calendar."""
+    body = _shared(record.body) | {"reminders": {"useDefault": True}, "status": status}
+    world.create(
+        theirs,
+        record.id,
+        body,
+        master=record.master,
+        original=record.original,
+        own=list(record.own),
+    )
 
 
 def answer(world: World, calendar: Calendar, record: Record, reply: Json) -> None:
@@ -65,6 +107,7 @@ def answer(world: World, calendar: Calendar, record: Record, reply: Json) -> Non
         return
     old = theirs.body
     world.change(organizer, theirs, {**old, "attendees": replied(old, reply)})
+    series.follow_master(world, organizer, theirs, old)
     propagate(world, organizer, theirs, old)
 
 

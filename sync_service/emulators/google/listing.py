@@ -84,7 +84,7 @@ def list_instances(
     """One page of the occurrences of a series."""
     calendar, role = world.readable(actor, calendar_id)
     master = calendar.events.get(event_id)
-    if master is None or master.cancelled or world.forgotten(master):
+    if master is None or master.cancelled or world.forgotten(calendar, master):
         raise not_found()
     wanted = selection.parse(world, calendar, role, query, instances=True)
     pager = Pager(world, actor, f"instances:{calendar.id}:{event_id}", query, default=250, cap=2500)
@@ -128,7 +128,7 @@ def _all(world: World, calendar: Calendar, wanted: Selection) -> Iterator[View]:
     deletions = wanted.show_deleted or wanted.updated_min is not None
     for record in list(calendar.events.values()):
         view = view_of(record, horizon)
-        if view is None or world.forgotten(record):
+        if view is None or world.forgotten(calendar, record):
             continue
         if view.cancelled:
             if _lists_cancelled(calendar, view, wanted, deletions=deletions):
@@ -146,7 +146,7 @@ def _changed(world: World, calendar: Calendar, wanted: Selection, since: int) ->
         if record.feed <= since:
             break
         view = view_of(record, horizon)
-        if view is None or view.feed <= since or world.forgotten(record):
+        if view is None or view.feed <= since or world.forgotten(calendar, record):
             continue
         if not (wanted.single_events and view.is_master):
             yield view
@@ -172,14 +172,15 @@ def _untouched(world: World, calendar: Calendar, master: View, wanted: Selection
 def _instances(
     world: World, calendar: Calendar, master: Record, wanted: Selection
 ) -> Iterator[View]:
-    view = view_of(master)
+    horizon = world.horizon()
+    view = view_of(master, horizon)
     if view is None:
         return
     if not view.is_master:
         yield view
         return
     for exception in series.exceptions_of(calendar, master.id):
-        stored = view_of(exception)
+        stored = view_of(exception, horizon)
         if stored is not None:
             yield stored
     yield from _untouched(world, calendar, view, wanted)
@@ -188,7 +189,7 @@ def _instances(
 def _lists_cancelled(calendar: Calendar, view: View, wanted: Selection, *, deletions: bool) -> bool:
     """The matrix of showDeleted and singleEvents for one cancelled event."""
     master = None if view.master is None else calendar.events.get(view.master)
-    if master is not None and not master.cancelled:
+    if master is not None and not master.cancelled and "recurrence" in master.body:
         return deletions or not wanted.single_events
     if wanted.single_events and (view.is_master or view.master is not None):
         return False

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
-from sync_service.emulators.google import calendars, events, oauth, transfers
+from sync_service.emulators.google import calendars, events, following, oauth, transfers
 from sync_service.emulators.google.render import View, Viewer, render
 from sync_service.emulators.google.resource import WriteOptions
 from sync_service.emulators.google.state import Account, Entry, Json
@@ -47,9 +47,37 @@ class Person:
         return self._done(view, destination)
 
     def split(self, event_id: str, changes: Json, calendar: str = "primary") -> Json:
-        """Edit "this and following": end the series before an occurrence, begin another there."""
-        view = transfers.split(self._world, self._actor, calendar, event_id, changes, _OPTIONS)
-        return self._done(view, calendar)
+        """Edit "this and following": end the series before an occurrence, begin another there.
+
+        On the first occurrence, edit the series. Returns the series that goes on.
+        """
+        return list(self.splitting(event_id, changes, calendar))[-1]
+
+    def splitting(
+        self,
+        event_id: str,
+        changes: Json,
+        calendar: str = "primary",
+        *,
+        new_first: bool = False,
+    ) -> Iterator[Json]:
+        """The same, one half at a time, so that a reader can come in between."""
+        views = following.split(
+            self._world,
+            self._actor,
+            calendar,
+            event_id,
+            changes,
+            _OPTIONS,
+            new_first=new_first,
+        )
+        for view in views:
+            yield self._done(view, calendar)
+
+    def delete_following(self, event_id: str, calendar: str = "primary") -> None:
+        """Delete "this and following"; on the first occurrence, the series."""
+        following.delete(self._world, self._actor, calendar, event_id, _OPTIONS)
+        self._commit()
 
     def respond(self, event_id: str, response: str, calendar: str = "primary") -> Json:
         """Answer an invitation."""

@@ -156,7 +156,8 @@ def render(view: View, viewer: Viewer) -> Json:
         "status": view.body["status"],
     }
     if view.cancelled and not _shows_details(view, viewer):
-        _add_origin(out, view, viewer)
+        if viewer.switches.tombstone_fields != "minimal" or _series_lives(view, viewer):
+            _add_origin(out, view, viewer)
         return out
     body = view.body
     if viewer.role == "freeBusyReader":
@@ -201,6 +202,11 @@ def _shows_details(view: View, viewer: Viewer) -> bool:
     if view.bare or choice == "minimal":
         return False
     return choice == "full" or viewer.tombstone_details
+
+
+def _series_lives(view: View, viewer: Viewer) -> bool:
+    series = None if view.master is None else viewer.calendar.events.get(view.master)
+    return series is not None and not series.cancelled
 
 
 def _add_origin(out: Json, view: View, viewer: Viewer) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
+
 from sync_service.emulators.google.clock import MICROS
 from sync_service.emulators.google.recurrence import Occurrence, occurrences
 from sync_service.emulators.google.render import View, occurrence_view, view_of
@@ -10,7 +12,7 @@ from sync_service.emulators.google.times import from_utc_text
 from sync_service.emulators.google.world import World, differing_keys
 
 _NOT_INHERITED = frozenset(
-    {"start", "end", "recurrence", "status", "iCalUID", "creator", "organizer", "sequence"}
+    {"start", "end", "recurrence", "iCalUID", "creator", "organizer", "sequence"}
 )
 
 
@@ -43,46 +45,68 @@ def master_of(calendar: Calendar, event_id: str) -> Record | None:
 
 
 def follow_master(world: World, calendar: Calendar, master: Record, old: Json) -> None:
-    """Bring occurrences and exceptions in line after a series has changed.
+    """Bring occurrences and exceptions in line after a series has changed or come back.
 
     Exceptions whose original start still occurs are kept, the others cancelled; edits of the
-    master flow into the fields an exception has not made its own. Both are switches.
+    master flow into the fields an exception has not made its own; what was deleted with the series
+    comes back with it. All three are switches.
     """
     if "recurrence" not in old:
         return
+    reviving = old["status"] == "cancelled" and not master.cancelled
     timing = {"start", "recurrence"} & differing_keys(old, master.body)
-    stamps: set[str] = set()
+    left: dict[str, Occurrence] = {}
     if "recurrence" in master.body:
-        stamps = {o.stamp for o in occurrences_of(world, master.body)}
-    if timing:
-        _retire(world, calendar, master, old, stamps)
-    changed = differing_keys(old, master.body) - _NOT_INHERITED
+        left = {o.stamp: o for o in occurrences_of(world, master.body)}
+    if timing or reviving:
+        _retire(world, calendar, master, old, left.keys())
     for exception in exceptions_of(calendar, master.id):
-        if exception.cancelled:
-            continue
-        if timing and exception.id[len(master.id) + 1 :] not in stamps:
+        occurrence = left.get(exception.id[len(master.id) + 1 :])
+        body = exception.body
+        if timing and occurrence is None:
             if world.switches.orphaned_exceptions == "cancel":
-                world.change(calendar, exception, {**exception.body, "status": "cancelled"})
-            continue
-        flowing = changed - set(exception.own)
-        if not flowing or not world.switches.master_edits_flow:
-            continue
-        body = {k: v for k, v in exception.body.items() if k not in flowing}
-        body |= {k: master.body[k] for k in flowing if k in master.body}
-        world.change(calendar, exception, body)
+                body = {**body, "status": "cancelled"}
+        elif world.switches.master_edits_flow:
+            body = _inherited(exception, master, old, occurrence)
+        if reviving:
+            if exception.fallen and world.switches.exceptions_revive and occurrence is not None:
+                body = {**body, "status": exception.fallen}
+            exception.fallen = None
+        if exception.cancelled and body["status"] == "cancelled":
+            # Nobody sees it; it is what the occurrence would come back as.
+            exception.body = body
+        elif body != exception.body:
+            world.change(calendar, exception, body)
+
+
+def _inherited(exception: Record, master: Record, old: Json, occurrence: Occurrence | None) -> Json:
+    """An exception's body after an edit of its series."""
+    changed = differing_keys(old, master.body)
+    flowing = changed - set(exception.own) - _NOT_INHERITED
+    if exception.cancelled or "cancelled" in (old["status"], master.body["status"]):
+        flowing.discard("status")
+    body = {k: v for k, v in exception.body.items() if k not in flowing}
+    body |= {k: master.body[k] for k in flowing if k in master.body}
+    view = view_of(master)
+    own_time = {"start", "end"} & set(exception.own)
+    if changed & {"start", "end"} and not own_time and occurrence is not None and view is not None:
+        by_rule = occurrence_view(view, occurrence).body
+        body |= {"start": by_rule["start"], "end": by_rule["end"]}
+    return body
 
 
 def cancel_series(world: World, calendar: Calendar, master: Record, old: Json) -> None:
     """After a series was cancelled: its exceptions go with it."""
     for exception in exceptions_of(calendar, master.id):
         if not exception.cancelled:
+            exception.fallen = exception.body["status"]
             world.change(calendar, exception, {**exception.body, "status": "cancelled"})
     if "recurrence" in old:
         _retire(world, calendar, master, old, set())
 
 
 def _retire(
-    world: World, calendar: Calendar, master: Record, old: Json, remaining: set[str]
+    world: World, calendar: Calendar, master: Record, old: Json, remaining: Set[str]
 ) -> None:
     """Remember occurrences that ceased to exist; expanded feeds report the nearer ones."""
     now = world.clock.micros()

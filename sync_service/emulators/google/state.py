@@ -46,6 +46,7 @@ class Record(msgspec.Struct):
         master: For exceptions, the id of the series.
         original: For exceptions, the start the occurrence would have by its rule.
         own: For exceptions, the fields that no longer follow the master.
+        fallen: For exceptions deleted along with their series, the status they had before.
         bare: The tombstone carries nothing but its id (left behind by a move, withdrawn guest).
     """
 
@@ -58,6 +59,7 @@ class Record(msgspec.Struct):
     master: str | None = None
     original: Json | None = None
     own: list[str] = []
+    fallen: str | None = None
     bare: bool = False
     retired: list[Retired] = []
     before: Version | None = None

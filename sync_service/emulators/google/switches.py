@@ -50,6 +50,7 @@ class Switches(msgspec.Struct, forbid_unknown_fields=True):
     repeated_import: Literal["update", "duplicate"] = "update"
     orphaned_exceptions: Literal["cancel", "keep"] = "cancel"
     master_edits_flow: bool = True  # into fields an exception has not made its own
+    exceptions_revive: bool = True  # with the series they were deleted with
     guest_edits: Literal["local", "refuse"] = "local"  # shared fields, without guestsCanModify
     unknown_color: Literal["refuse", "accept"] = "refuse"
     conference_delay_s: float = 0.5  # from `pending` to `success`

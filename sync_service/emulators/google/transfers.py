@@ -1,10 +1,10 @@
-"""Events that come from elsewhere or go elsewhere: import, quick add, move, split."""
+"""Events that come from elsewhere or go elsewhere: import, quick add, move."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from sync_service.emulators.google import guests, recurrence, series
+from sync_service.emulators.google import guests, series
 from sync_service.emulators.google.errors import (
     bad_request,
     duplicate,
@@ -19,14 +19,11 @@ from sync_service.emulators.google.events import (
     insert,
     locate,
     organizer_of,
-    patch,
-    store_new,
     stored,
 )
 from sync_service.emulators.google.render import View
-from sync_service.emulators.google.resource import WRITABLE, WriteOptions, merge
+from sync_service.emulators.google.resource import WriteOptions
 from sync_service.emulators.google.state import Calendar, Json, Record, as_object
-from sync_service.emulators.google.times import duration, shift
 from sync_service.emulators.google.world import Actor, World
 
 
@@ -96,7 +93,9 @@ def move(world: World, actor: Actor, calendar_id: str, event_id: str, destinatio
     old = record.body
     moved = _relocate(world, record, destination)
     for exception in series.exceptions_of(calendar, event_id):
-        _relocate(world, exception, destination)
+        guests.propagate(
+            world, destination, _relocate(world, exception, destination), exception.body
+        )
         exception.bare = True
         world.change(calendar, exception, {**exception.body, "status": "cancelled"})
     record.bare = True
@@ -119,32 +118,3 @@ def _relocate(world: World, record: Record, destination: Calendar) -> Record:
     )
     moved.created = created
     return moved
-
-
-def split(
-    world: World,
-    actor: Actor,
-    calendar_id: str,
-    event_id: str,
-    fields: Json,
-    options: WriteOptions,
-) -> View:
-    """Edit "this and following" as the web page does: shorten the series, begin another."""
-    calendar, _ = world.writable(actor, calendar_id)
-    target = locate(world, calendar, event_id)
-    master_id = target.view.master
-    parent = None if master_id is None else calendar.events.get(master_id)
-    original = target.view.original
-    if parent is None or original is None:
-        raise bad_request("Only an occurrence of a series can be split off.")
-    before, after = recurrence.split(parent.body["start"], parent.body["recurrence"], original)
-    length = duration(parent.body["start"], parent.body["end"])
-    rest: Json = {k: v for k, v in parent.body.items() if k in WRITABLE}
-    rest |= {"start": original, "end": shift(original, length), "recurrence": after}
-    body = fresh_body(world, actor, calendar, merge(rest, fields), options)
-    base = parent.id.partition("_")[0]
-    stamp = event_id.rpartition("_")[2].removesuffix("Z")
-    new_id = f"{base}_R{stamp}"
-    body["iCalUID"] = f"{new_id}@google.com"
-    patch(world, actor, calendar_id, parent.id, {"recurrence": before}, options)
-    return store_new(world, actor, calendar, new_id, body)

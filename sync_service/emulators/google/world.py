@@ -197,12 +197,20 @@ class World:
 
     # Reading
 
-    def forgotten(self, record: Record) -> bool:
-        """Whether a tombstone is past its retention."""
-        if not record.cancelled or record.master is not None:
+    def forgotten(self, calendar: Calendar, record: Record) -> bool:
+        """Whether a tombstone is past its retention.
+
+        A cancelled occurrence lasts as long as its series.
+        """
+        if not record.cancelled:
             return False
-        age = self.clock.micros() - record.revision
-        return age > self.switches.tombstone_retention_s * MICROS
+        since = record.revision
+        parent = None if record.master is None else calendar.events.get(record.master)
+        if parent is not None:
+            if not parent.cancelled:
+                return False
+            since = max(since, parent.revision)
+        return self.clock.micros() - since > self.switches.tombstone_retention_s * MICROS
 
     def horizon(self) -> int | None:
         """Under read lag, the moment up to which changes are visible."""
