@@ -104,6 +104,7 @@ async def test_functions_are_for_the_machine(admin: Connection) -> None:
     )
     assert {(row["name"], row["role"]) for row in rows} == {
         ("public.restore_event", "authenticated"),
+        ("public.change_series", "authenticated"),
         *(
             (f"private.{name}", "authenticated")
             for name in (

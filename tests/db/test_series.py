@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
@@ -369,4 +370,106 @@ async def test_a_page_that_deletes_a_series_is_not_sent_back(
     assert {(row[1], row[2], row[5]) for row in await queue(admin)} == {
         (series, mirror, "deleted"),
         (exception, mirror, "deleted"),
+    }
+
+
+@pytest.mark.parametrize("door", ["authenticated", "service_role"])
+async def test_an_occurrence_is_cancelled_by_inserting_it_as_deleted(
+    admin: Connection, user: UserFactory, door: str
+) -> None:
+    owner = (await user()).id
+    calendar = await add_calendar(admin, owner)
+    series = await add_series(admin, owner)
+    await admin.execute("delete from sync_queue")
+    async with acting_as(admin, door, owner):
+        tombstone = await add_exception(admin, owner, series, deleted_at=FIRST)
+        await add_event(admin, owner, deleted_at=FIRST)
+        assert await queue(admin) == [("push", tombstone, calendar, "pending", 1, "deleted")]
+        row = await admin.fetchrow("select * from restore_event($1)", tombstone)
+        assert row is not None
+        assert (row["id"], row["deleted_at"]) == (tombstone, None)
+
+
+async def versions(admin: Connection, series: UUID) -> dict[str, int]:
+    rows = await admin.fetch(
+        "select id, version from calendar_events where $1 in (id, series_id)", series
+    )
+    return {str(row["id"]): row["version"] for row in rows}
+
+
+async def change(
+    admin: Connection, series: UUID, known: dict[str, int], new: Any, changes: list[dict[str, Any]]
+) -> list[asyncpg.Record]:
+    return await admin.fetch(
+        "select * from change_series($1, $2, $3, $4)",
+        series,
+        json.dumps(known),
+        json.dumps(new),
+        json.dumps(changes),
+    )
+
+
+async def test_a_series_is_changed_whole_or_not_at_all(
+    admin: Connection, user: UserFactory
+) -> None:
+    owner, other = (await user()).id, (await user()).id
+    series = await add_series(admin, owner)
+    one = await add_exception(admin, owner, series)
+    two = await add_exception(admin, owner, series, 2)
+    known = await versions(admin, series)
+    later = [
+        {"id": str(two), "original_start_time": str(FIRST + 3 * DAY), "location": "There"},
+        {"id": str(one), "original_start_time": str(FIRST + 2 * DAY)},
+        {"id": str(series), "title": "Later"},
+    ]
+    before = await admin.fetch("select * from calendar_events order by id")
+    for stale in (known | {str(one): 7}, {str(series): 1}, known | {str(other): 1}):
+        async with acting_as(admin, "authenticated", owner):
+            with pytest.raises(asyncpg.PostgresError) as caught:
+                await change(admin, series, stale, None, later)
+            assert caught.value.sqlstate == "PT409"
+    async with acting_as(admin, "authenticated", other):
+        with pytest.raises(asyncpg.PostgresError):
+            await change(admin, series, known, None, later)
+    with pytest.raises(asyncpg.PostgresError, match="time_zone"):
+        await change(admin, series, known, None, [*later, {"id": str(series), "time_zone": "X"}])
+    with pytest.raises(asyncpg.UniqueViolationError):
+        await change(admin, series, known, None, later[::-1])
+    assert await admin.fetch("select * from calendar_events order by id") == before
+    async with acting_as(admin, "authenticated", owner):
+        (row,) = await change(admin, series, known, None, later)
+        assert (row["id"], row["title"], row["version"]) == (series, "Later", 2)
+        rows = await admin.fetch(
+            "select * from calendar_events where series_id = $1 order by start_time, id", series
+        )
+        assert {row["id"]: row["original_start_time"] - FIRST for row in rows} == {
+            one: 2 * DAY,
+            two: 3 * DAY,
+        }
+
+
+async def test_the_rest_of_a_series_becomes_one_of_its_own(
+    admin: Connection, user: UserFactory
+) -> None:
+    owner = (await user()).id
+    calendar = await add_calendar(admin, owner)
+    series = await add_series(admin, owner, calendar_id=calendar)
+    exception = await add_exception(admin, owner, series, 3)
+    await add_mapping(admin, owner, exception, calendar)
+    await admin.execute("delete from sync_queue")
+    old = await admin.fetchrow("select to_jsonb(e) from calendar_events e where id = $1", series)
+    assert old is not None
+    rest = uuid4()
+    new = json.loads(old[0]) | {"id": str(rest), "recurrence": ["RRULE:FREQ=DAILY;COUNT=3"]}
+    changes = [
+        {"id": str(exception), "series_id": str(rest)},
+        {"id": str(series), "recurrence": ["RRULE:FREQ=DAILY;COUNT=2"]},
+    ]
+    (row,) = await change(admin, series, await versions(admin, series), new, changes)
+    assert (row["id"], row["user_id"], row["version"]) == (rest, owner, 1)
+    assert await versions(admin, rest) == {str(rest): 1, str(exception): 2}
+    assert {(row[1], row[5]) for row in await queue(admin)} == {
+        (rest, "created"),
+        (exception, "updated"),
+        (series, "updated"),
     }
