@@ -10,6 +10,7 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	then command -v $$python; break; fi; done)
 BIN := .venv/bin
 READY := .venv/.ready
+NPM := sync_service/devstack/lite tests/emulators/google/npm
 
 # A checkout that was moved or copied takes its scripts' absolute paths along: set up again.
 ifneq ($(shell cat $(READY) 2>/dev/null),$(CURDIR))
@@ -22,7 +23,7 @@ help: ## Say what can be made
 setup: $(READY) ## Install everything into .venv, so that .venv/bin/calsync runs
 
 $(READY): requirements.lock pyproject.toml sync_service/devstack/install.py \
-		sync_service/devstack/lite/deno.json sync_service/devstack/lite/deno.lock
+		$(foreach folder,$(NPM),$(folder)/deno.json $(folder)/deno.lock)
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or later is needed and none was found." >&2; exit 1; }
 	@$(PYTHON) sync_service/devstack/install.py
 
@@ -49,8 +50,9 @@ lock: setup ## Resolve the dependencies anew into the lock files
 	@UV_CUSTOM_COMPILE_COMMAND="make lock" .calsync/tools/bin/uv pip compile --quiet --upgrade \
 		--universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--extra stack --group dev --output-file requirements.lock pyproject.toml
-	@cd sync_service/devstack/lite && rm -f deno.lock \
-		&& DENO_DIR=$${DENO_DIR:-$(CURDIR)/.venv/deno} $(CURDIR)/$(BIN)/deno install --quiet
+	@for folder in $(NPM); do (cd $$folder && rm -f deno.lock \
+		&& DENO_DIR=$${DENO_DIR:-$(CURDIR)/.venv/deno} $(CURDIR)/$(BIN)/deno install --quiet) \
+		|| exit 1; done
 
 clean: ## Remove what was installed and every embedded stack's data
 	@rm -rf .venv .calsync .pytest_cache .ruff_cache .hypothesis .import_linter_cache

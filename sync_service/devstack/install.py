@@ -1,4 +1,4 @@
-"""Sets up a checkout: `.venv` with the locked packages, then the npm packages of Supabase Lite.
+"""Sets up a checkout: `.venv` with the locked packages, then the locked npm packages.
 
 `make setup` runs this file with any Python 3.11 or later, before anything is installed: it uses
 the standard library only. Everything it makes is inside `.venv`.
@@ -19,7 +19,8 @@ ROOT = Path(__file__).resolve().parents[2]
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 LOCK = ROOT / "requirements.lock"
-LITE = ROOT / "sync_service" / "devstack" / "lite"
+# Supabase Lite, and Google's client for Node.js that tests use.
+NPM = (ROOT / "sync_service/devstack/lite", ROOT / "tests/emulators/google/npm")
 STAMP = VENV / ".ready"
 
 
@@ -30,7 +31,7 @@ def main() -> None:
     pip = _make_venv()
     _install_packages(pip)
     _install_this(pip)
-    _install_lite()
+    _install_npm()
     # Where it was made is part of the state: scripts of a moved `.venv` point to the old place.
     STAMP.write_text(str(ROOT))
     say(f"set up in {time.monotonic() - begun:.0f} s")
@@ -106,17 +107,18 @@ def _install_this(pip: list[str]) -> None:
     _run([*pip, "install", *options, "--editable", str(ROOT)], "installing calsync itself")
 
 
-def _install_lite() -> None:
-    say("  npm packages of Supabase Lite (about 160 MB on disk)")
+def _install_npm() -> None:
+    say("  npm packages, most of them for Supabase Lite (about 180 MB on disk)")
     # The rest of the environment is kept: proxies and certificates are configured there.
     environment = os.environ | {"NO_COLOR": "1", "DENO_NO_UPDATE_CHECK": "1"}
     environment.setdefault("DENO_DIR", str(VENV / "deno"))
-    _run(
-        [str(VENV / "bin" / "deno"), "install", "--frozen", "--quiet"],
-        "installing Supabase Lite",
-        cwd=LITE,
-        environment=environment,
-    )
+    for folder in NPM:
+        _run(
+            [str(VENV / "bin" / "deno"), "install", "--frozen", "--quiet"],
+            f"installing the npm packages of {folder.relative_to(ROOT)}",
+            cwd=folder,
+            environment=environment,
+        )
 
 
 def _run(
