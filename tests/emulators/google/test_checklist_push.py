@@ -42,6 +42,12 @@ class Receiver:
     def headers(self, name: str) -> list[str]:
         return [request.headers[name] for request in self.received]
 
+    def heard(self) -> list[str]:
+        """The channels of what has come since the last call."""
+        names = sorted(self.headers("x-goog-channel-id"))
+        self.received.clear()
+        return names
+
     def numbers(self) -> list[int]:
         return [int(text) for text in self.headers("x-goog-message-number")]
 
@@ -116,6 +122,9 @@ async def test_51_watch_answers_with_the_channel(google: Google, emulator: Emula
     answer = await google.call("POST", WATCH, channel("c1"))
     assert reason(answer) == (400, "channelIdNotUnique")
     assert answer.json()["error"]["message"] == "Channel id c1 not unique"
+    # Unique within the project, whoever asks.
+    someone = await google.call("POST", WATCH, channel("c1"), who=GRACE)
+    assert reason(someone) == (400, "channelIdNotUnique")
     await google.ok("POST", "channels/stop", {"id": "c1", "resourceId": one["resourceId"]})
     assert reason(await google.call("POST", WATCH, channel("c1")))[1] == "channelIdNotUnique"
     emulator.configure(reuse_stopped_channel_ids=True)
@@ -220,11 +229,18 @@ async def test_54_only_four_statuses_are_retried(
         await edit(google)
         assert len(receiver.received) == 3, status
         assert len(set(receiver.numbers())) == 1
+    for status in (102, 200, 201, 202, 204):
+        receiver.received.clear()
+        receiver.answers = [status]
+        await edit(google)
+        assert len(receiver.received) == 1, status
+        assert google.app.courier.log[-1].outcome == "delivered", status
     for status in (301, 400, 401, 404, 410, 429, 501):
         receiver.received.clear()
         receiver.answers = [status]
         await edit(google)
         assert len(receiver.received) == 1, status
+        assert google.app.courier.log[-1].outcome != "delivered", status
     receiver.received.clear()
     receiver.answers = [503] * 9
     await edit(google)
@@ -275,6 +291,7 @@ async def test_55_losses_doubles_delays_and_disorder_are_seeded(emulator: Emulat
     doubled = await run(webhook_duplicate_rate=0.3)
     assert len(doubled) > 31
     assert set(doubled) == set(plain)
+    assert sorted(await run(webhook_duplicate_rate=0.3)) == sorted(doubled)
     shuffled = await run(webhook_delay_s=(0.0, 0.05))
     assert shuffled != plain
     assert sorted(shuffled) == plain
@@ -315,28 +332,37 @@ async def test_57_generated_calendars_refuse_watch(google: Google) -> None:
 
 async def test_51_channels_hear_what_concerns_them(google: Google, receiver: Receiver) -> None:
     await watch(google, "mine")
-    await watch(google, "team", f"calendars/{TEAM}/events/watch")
     await watch(google, "list", "users/me/calendarList/watch")
-    await watch(google, "focus", f"{WATCH}?eventTypes=focusTime")
     receiver.received.clear()
-
-    def heard() -> list[str]:
-        names = sorted(receiver.headers("x-goog-channel-id"))
-        receiver.received.clear()
-        return names
-
     made = await google.insert(meeting())
     await google.app.courier.settle()
-    assert heard() == ["mine"]
-    await google.ok("POST", f"{event(made['id'])}/move", destination=TEAM)
-    await google.app.courier.settle()
-    assert heard() == ["mine", "team"]
-    await edit(google, eventType="focusTime")
-    assert heard() == ["focus", "mine"]
-    google.emulator.person(ADA).entry(TEAM, selected=False)
-    await google.app.courier.settle()
-    assert heard() == ["list"]
+    assert receiver.heard() == ["mine"]
+    await google.ok("GET", event(made["id"]))
     refused = await google.call("PATCH", event("abcde12345"), {"summary": "x"})
     assert refused.status_code == 404
     await google.app.courier.settle()
-    assert heard() == []
+    assert receiver.heard() == []
+    google.emulator.person(ADA).entry(TEAM, selected=False)
+    await google.app.courier.settle()
+    assert receiver.heard() == ["list"]
+
+
+async def test_29_event_types_filter_channels(google: Google, receiver: Receiver) -> None:
+    await watch(google, "all")
+    await watch(google, "focus", f"{WATCH}?eventTypes=focusTime")
+    receiver.received.clear()
+    await edit(google, eventType="focusTime")
+    assert receiver.heard() == ["all", "focus"]
+    await edit(google)
+    assert receiver.heard() == ["all"]
+
+
+async def test_43_moving_tells_both_calendars(google: Google, receiver: Receiver) -> None:
+    await watch(google, "mine")
+    await watch(google, "team", f"calendars/{TEAM}/events/watch")
+    made = await google.insert(meeting())
+    await google.app.courier.settle()
+    receiver.received.clear()
+    await google.ok("POST", f"{event(made['id'])}/move", destination=TEAM)
+    await google.app.courier.settle()
+    assert receiver.heard() == ["mine", "team"]

@@ -52,6 +52,13 @@ async def test_32_ids_outside_the_alphabet_are_refused(google: Google, event_id:
     assert answer.json()["error"]["message"] == "Invalid resource id value."
 
 
+@pytest.mark.parametrize(
+    "event_id", ["abcde", "0v9fa", "5" * 1024, "1b4e28ba2fa111d2883f0016d3cca427"]
+)
+async def test_32_ids_of_the_alphabet_are_kept(google: Google, event_id: str) -> None:
+    assert (await google.insert({**meeting(), "id": event_id}))["id"] == event_id
+
+
 async def test_33_ids_in_use_are_refused_even_when_deleted(google: Google) -> None:
     body = {**meeting(), "id": "0123456789abcdef"}
     await google.insert(body)
@@ -221,6 +228,10 @@ async def test_36_version_flags_protect(google: Google) -> None:
     labelled = await google.insert(body, eventLabelVersion=1)
     assert labelled["eventLabelId"] == "label-1"
     assert "colorId" not in labelled
+    kept = await google.ok("PUT", event(labelled["id"]), meeting())
+    assert kept["eventLabelId"] == "label-1"
+    bare = await google.ok("PUT", event(labelled["id"]), meeting(), eventLabelVersion=1)
+    assert "eventLabelId" not in bare
 
 
 async def test_37_every_change_has_an_etag_of_its_own(google: Google) -> None:
@@ -445,6 +456,13 @@ async def test_44_extended_properties_are_dropped_and_cut_in_silence(google: Goo
 async def test_45_reminders_out_of_range(google: Google, reminders: Json) -> None:
     answer = await google.call("POST", EVENTS, meeting(reminders=reminders))
     assert answer.status_code == 400
+
+
+async def test_45_reminders_at_the_edge(google: Google) -> None:
+    overrides = [{"method": "popup", "minutes": n} for n in (0, 1, 2, 3)]
+    overrides.append({"method": "email", "minutes": 40320})
+    reminders = {"useDefault": False, "overrides": overrides}
+    assert (await google.insert(meeting(reminders=reminders)))["reminders"] == reminders
 
 
 async def test_46_guests_have_copies_of_their_own(google: Google) -> None:
