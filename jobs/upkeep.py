@@ -95,6 +95,7 @@ async def clean(ctx: Context) -> None:
         await queue.delete_completed(hub.pool, settings.retain_queue_days)
         await trail.purge_audit(hub.pool, settings.retain_audit_days)
         await events.purge_tombstones(hub.pool, settings.retain_tombstones_days)
+        await events.purge_wishes(hub.pool)
         await connection_rows.purge_states(hub.pool)
         await channel_rows.purge(hub.pool)
 

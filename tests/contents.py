@@ -44,6 +44,39 @@ _reminders = st.none() | st.builds(
         max_size=3,
     ).map(tuple),
 )
+_scalars = (
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+)
+_values = st.recursive(
+    _scalars | st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=40),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
+    max_leaves=6,
+)
+metadatas = st.dictionaries(
+    st.sampled_from(["deal", "case", "~1", "", "a" * 40, "Fußnote"]) | texts, _values, max_size=3
+)
+"""Any JSON object that Postgres holds."""
+_more: list[dict[str, str]] = [{}, {"title": "Agenda"}, {"title": "X", "mime_type": "a/b"}]
+
+
+def _file(number: int, more: dict[str, str]) -> dict[str, Any]:
+    return {"url": f"https://files.example.com/{number}", **more}
+
+
+_attachments = st.lists(
+    st.builds(_file, st.integers(1, 9), st.sampled_from(_more)),
+    max_size=3,
+    unique_by=lambda file: str(file["url"]),
+).map(tuple)
+_conferences = st.sampled_from(
+    [
+        None,
+        {"url": "https://call.example.com/1"},
+        {"url": "https://call.example.com/2", "create": "google_meet"},
+        {"create": "google_meet"},
+        {"create": "google_meet", "status": "pending"},
+    ]
+)
 
 
 @st.composite
@@ -75,6 +108,8 @@ def contents(draw: st.DrawFn) -> Content:
         transparency=draw(st.sampled_from(["opaque", "transparent"])),
         attendees=draw(_attendees),
         reminders=draw(_reminders),
+        attachments=draw(_attachments),
+        conference=draw(_conferences),
         color=draw(st.none() | st.sampled_from(["1", "7", "11"])),
-        metadata=draw(st.dictionaries(st.sampled_from(["deal", "case"]), texts, max_size=2)),
+        metadata=draw(metadatas),
     )

@@ -12,7 +12,7 @@ import html
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal, cast
 
 import msgspec
 
@@ -78,6 +78,32 @@ def without_fence(value: str | None) -> str:
     return _FENCE.sub("", text(value))
 
 
+def json_text(value: Any) -> str:
+    """Return *value* as JSON in which equal values read alike: 1 and 1.0 do, 1 and true do not."""
+    return msgspec.json.encode(_whole(value), order="deterministic").decode()
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, dict):
+        pairs = cast("dict[str, Any]", value)
+        return {key: _whole(each) for key, each in pairs.items()}
+    if isinstance(value, list):
+        return [_whole(each) for each in cast("list[Any]", value)]
+    return value
+
+
+def conference_state(content: Content) -> Literal["none", "wanted", "failed", "there"]:
+    """Say how far the event's conference is: asked for, not made, or there with its address."""
+    conference = content.conference or {}
+    if conference.get("url"):
+        return "there"
+    if not conference.get("create"):
+        return "none"
+    return "failed" if conference.get("status") == "failed" else "wanted"
+
+
 def recurrence_line(line: str) -> str:
     """Return a recurrence line with its parts in a fixed order and upper case."""
     name, _, value = line.strip().partition(":")
@@ -127,11 +153,21 @@ def _reminders(content: Content) -> Any:
 
 
 def _attachments(content: Content) -> Any:
-    return sorted(str(attachment.get("url", "")) for attachment in content.attachments)
+    return sorted(
+        [text(str(file.get(part) or "")) for part in ("url", "title", "mime_type")]
+        for file in content.attachments
+    )
 
 
 def _conference(content: Content) -> Any:
-    return str((content.conference or {}).get("url") or "")
+    """A conference is its address; before it has one, the wish for it and what came of that."""
+    conference = content.conference or {}
+    state = conference_state(content)
+    return [state, str(conference.get("url" if state == "there" else "create") or "")]
+
+
+def _metadata(content: Content) -> Any:
+    return {key: json_text(value) for key, value in content.metadata.items()}
 
 
 _FORMS: dict[str, Callable[[Content], Any]] = {
@@ -149,5 +185,5 @@ _FORMS: dict[str, Callable[[Content], Any]] = {
     "attachments": _attachments,
     "conference": _conference,
     "color": lambda content: content.color or "",
-    "metadata": lambda content: content.metadata,
+    "metadata": _metadata,
 }

@@ -1,9 +1,10 @@
 """Three versions become one: the base on which both sides agreed, ours now, theirs now.
 
 A unit that only one side changed is taken from that side. A unit that both changed alike is no
-conflict. Guests merge by address, metadata by key, reminders and recurrence lines by themselves, so
-two people adding different guests both succeed. Only a unit that went two ways is a conflict;
-*prefer* says who wins it.
+conflict. Guests merge by address, attachments by theirs, metadata by key, reminders and recurrence
+lines by themselves, so two people adding different guests both succeed. A conference that was asked
+for and then made is one change, not two. Only a unit that went two ways is a conflict; *prefer*
+says who wins it.
 """
 
 from __future__ import annotations
@@ -16,10 +17,17 @@ from typing import Any, Literal, TypeVar
 import msgspec
 
 from sync_service.core.event import Attendee, Content, Reminder, Reminders, take_units
-from sync_service.core.fingerprint import canonical, changed_units, recurrence_line
+from sync_service.core.fingerprint import (
+    canonical,
+    changed_units,
+    conference_state,
+    json_text,
+    recurrence_line,
+)
 
 Winner = Literal["local", "remote"]
 V = TypeVar("V")
+_ABSENT: Any = object()
 _NOTHING = Content(start=datetime.fromtimestamp(0, UTC), end=datetime.fromtimestamp(0, UTC))
 
 
@@ -82,6 +90,11 @@ def _merge_unit(
     if unit == "metadata":
         metadata, clash = _merge_keyed(base.metadata, local.metadata, remote.metadata, prefer)
         return msgspec.structs.replace(into, metadata=metadata), clash
+    if unit == "attachments":
+        files, clash = _merge_keyed(_by_url(base), _by_url(local), _by_url(remote), prefer)
+        return msgspec.structs.replace(into, attachments=tuple(files.values())), clash
+    if unit == "conference" and (side := _unconcerned(base, local, remote)):
+        return take_units(into, side, frozenset({unit})), False
     if unit == "recurrence":
         lines, clash = _merge_keyed(_by_rule(base), _by_rule(local), _by_rule(remote), prefer)
         return msgspec.structs.replace(into, recurrence=tuple(lines.values()) or None), clash
@@ -99,7 +112,7 @@ def _merge_keyed(
     merged: dict[str, V] = {}
     clash = False
     for key in [*local, *(key for key in remote if key not in local)]:
-        was, ours, theirs = base.get(key), local.get(key), remote.get(key)
+        was, ours, theirs = (side.get(key, _ABSENT) for side in (base, local, remote))
         if _same(was, theirs):
             chosen = ours
         elif _same(was, ours) or _same(ours, theirs):
@@ -107,7 +120,7 @@ def _merge_keyed(
         else:
             clash = True
             chosen = ours if prefer == "local" else theirs
-        if chosen is not None:
+        if chosen is not _ABSENT:
             merged[key] = chosen
     return merged, clash
 
@@ -115,7 +128,31 @@ def _merge_keyed(
 def _same(one: Any, other: Any) -> bool:
     if isinstance(one, Attendee) and isinstance(other, Attendee):
         return (one.response, one.optional) == (other.response, other.optional)
-    return one == other
+    if one is _ABSENT or other is _ABSENT:
+        return one is other
+    return json_text(one) == json_text(other)
+
+
+def _unconcerned(base: Content, local: Content, remote: Content) -> Content | None:
+    """Return the side whose conference stands although both differ from the base, if one does.
+
+    What a provider made (or failed to make) of a wish answers that wish and contradicts nothing
+    that was decided meanwhile.
+    """
+    was, ours, theirs = (conference_state(each) for each in (base, local, remote))
+    if {ours, theirs} == {"wanted", "there"}:
+        return local if ours == "there" else remote
+    if was == "wanted":
+        answered = [_is_answer(each) for each in (local, remote)]
+        if answered[0] != answered[1]:
+            return remote if answered[0] else local
+    return None
+
+
+def _is_answer(content: Content) -> bool:
+    """Whether a conference is what a provider made of a wish: such keep what was wished for."""
+    asked_for = bool((content.conference or {}).get("create"))
+    return asked_for and conference_state(content) in ("there", "failed")
 
 
 def _by_rule(content: Content) -> dict[str, str]:
@@ -125,6 +162,14 @@ def _by_rule(content: Content) -> dict[str, str]:
         name = line.partition(":")[0]
         rules[name if name in ("RRULE", "EXRULE") else line] = line
     return rules
+
+
+def _by_url(content: Content) -> dict[str, dict[str, Any]]:
+    """Key attachments by their address; parts without a value are as good as absent."""
+    return {
+        str(file.get("url", "")): {name: value for name, value in file.items() if value}
+        for file in content.attachments
+    }
 
 
 def _own_reminders(content: Content) -> bool:

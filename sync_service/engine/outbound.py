@@ -14,10 +14,10 @@ from typing import Literal
 from uuid import uuid4
 
 from sync_service.core.event import Content
-from sync_service.core.fingerprint import changed_units
 from sync_service.core.merge import with_landed
 from sync_service.engine.arrivals import Arrival
 from sync_service.engine.hub import Hub
+from sync_service.engine.sending import as_sent, units_to_create, units_to_update, wished
 from sync_service.engine.settle import settle
 from sync_service.errors import (
     ChangedMeanwhile,
@@ -28,12 +28,12 @@ from sync_service.errors import (
     Retryable,
     Unmappable,
 )
-from sync_service.providers.base import Capabilities, Mark, RemoteEvent, Session
+from sync_service.providers.base import Mark, Provider, RemoteEvent, Session
 from sync_service.store import calendars, connections, events, mappings, queue, trail
 from sync_service.store.calendars import Calendar
 from sync_service.store.events import EventRow
 from sync_service.store.mappings import Intent, Mapping
-from sync_service.store.pool import transaction
+from sync_service.store.pool import Connection, transaction
 from sync_service.store.queue import Task
 
 MOVES_PER_MINUTE = 60
@@ -59,20 +59,20 @@ class View:
 
 @dataclass(frozen=True)
 class Step:
-    """The next thing to do. *units* are sent by an update."""
+    """The next thing to do. *units* are sent by a create or an update."""
 
     do: Literal["nothing", "look", "create", "update", "delete"]
     units: frozenset[str] = frozenset()
 
 
-def next_step(view: View, capabilities: Capabilities) -> Step:
+def next_step(view: View, provider: Provider) -> Step:
     """Decide from what is on record. Raises `Unmappable` for what must not be sent."""
     mapping, event = view.mapping, view.event
     if mapping is None:
-        return Step("create") if view.wanted else Step("nothing")
+        return _create_step(view, provider) if view.wanted else Step("nothing")
     if mapping.status == "deleted":
         if view.wanted:
-            return Step("create")
+            return _create_step(view, provider)
         # A try that died may have made it again.
         return Step("look") if mapping.stale or mapping.intent is not None else Step("nothing")
     if mapping.status == "conflict":
@@ -81,19 +81,20 @@ def next_step(view: View, capabilities: Capabilities) -> Step:
         return Step("look") if mapping.stale else Step("nothing")
     if mapping.status == "pending":
         # A try that died may have made it, and somebody may have edited it there since.
-        return Step("create") if view.wanted else Step("look")
+        return _create_step(view, provider) if view.wanted else Step("look")
     if mapping.stale or mapping.intent is not None:
         return Step("look")
     if not view.wanted or event is None or mapping.base is None:
         if mapping.read_only:
             raise Unmappable(mapping.read_only, code="remote_read_only")
         return Step("delete")
-    units = changed_units(mapping.base, event.content, capabilities.units)
-    if not units:
-        return Step("nothing")
-    if mapping.read_only:
-        raise Unmappable(mapping.read_only, code="remote_read_only")
-    return Step("update", units)
+    units = units_to_update(provider, view.calendar, event, mapping)
+    return Step("update", units) if units else Step("nothing")
+
+
+def _create_step(view: View, provider: Provider) -> Step:
+    assert view.event is not None  # noqa: S101  # only wanted events are created
+    return Step("create", units_to_create(provider, view.calendar, view.event))
 
 
 async def push(hub: Hub, task: Task) -> str:
@@ -108,7 +109,7 @@ async def push(hub: Hub, task: Task) -> str:
             await queue.complete(hub.pool, task)
             return "nothing"
         provider = hub.providers[view.calendar.provider]
-        step = next_step(view, provider.capabilities(view.calendar.access_role))
+        step = next_step(view, provider)
         if step.do == "nothing":
             await _finish(hub, task, view)
             return "nothing"
@@ -163,7 +164,7 @@ async def _view(hub: Hub, task: Task) -> View | None:
 async def _write(hub: Hub, task: Task, session: Session, view: View, step: Step) -> str:
     match step.do:
         case "create":
-            await _create(hub, task, session, view)
+            await _create(hub, task, session, view, step.units)
             return "created"
         case "update":
             await _update(hub, task, session, view, step.units)
@@ -173,10 +174,13 @@ async def _write(hub: Hub, task: Task, session: Session, view: View, step: Step)
             return "deleted"
 
 
-async def _create(hub: Hub, task: Task, session: Session, view: View) -> None:
+async def _create(
+    hub: Hub, task: Task, session: Session, view: View, units: frozenset[str]
+) -> None:
     assert view.event is not None  # noqa: S101  # only wanted events are created
     provider = hub.providers[view.calendar.provider]
     mapping_id = uuid4()
+    content = as_sent(view.event, units, None)
     mapping = await mappings.reserve(
         hub.pool,
         mapping_id=mapping_id,
@@ -184,21 +188,22 @@ async def _create(hub: Hub, task: Task, session: Session, view: View) -> None:
         event_id=view.event.id,
         calendar_id=view.calendar.id,
         external_id=provider.new_external_id(mapping_id, 0),
-        intent=view.event.content,
+        intent=content,
     )
     created = await session.create(
         view.calendar.ref,
         mapping.external_id,
-        view.event.content,
+        content,
         Mark(view.event.id, mapping.id),
+        units=units,
+        notify=wished(view.event, view.mapping),
         revive=view.mapping is not None and view.mapping.status == "deleted",
     )
-    sent = view.event.content
+    sent = content
     if created.existed:
         # It was made by a try before this one, with what was on record then.
         sent = _begun(view)
         if sent and view.mapping and view.mapping.intent and view.mapping.intent.content:
-            units = provider.capabilities(view.calendar.access_role).units
             sent = with_landed(sent, view.mapping.intent.content, created.event.content, units)
     await _record(hub, task, view, created.event, sent=sent, action="push.created")
 
@@ -207,29 +212,36 @@ async def _update(
     hub: Hub, task: Task, session: Session, view: View, units: frozenset[str]
 ) -> None:
     assert view.event is not None and view.mapping is not None  # noqa: S101  # see next_step
-    await _intend(hub, view.mapping, Intent(view.event.content))
+    content = as_sent(view.event, units, view.mapping.base)
+    await _intend(hub, view.mapping, Intent(content))
     stored = await session.update(
         view.calendar.ref,
         view.mapping.external_id,
         etag=view.mapping.etag,
-        content=view.event.content,
+        content=content,
         units=units,
+        data=view.mapping.data,
+        notify=wished(view.event, view.mapping),
     )
-    await _record(
-        hub, task, view, stored, sent=view.event.content, action="push.updated", units=units
-    )
+    await _record(hub, task, view, stored, sent=content, action="push.updated", units=units)
 
 
 async def _delete(hub: Hub, task: Task, session: Session, view: View) -> None:
     mapping = view.mapping
     assert mapping is not None  # noqa: S101  # see next_step
     await _intend(hub, mapping, Intent(None))
-    await session.delete(view.calendar.ref, mapping.external_id, mapping.etag)
+    await session.delete(
+        view.calendar.ref,
+        mapping.external_id,
+        mapping.etag,
+        notify=wished(view.event, mapping),
+    )
     async with transaction(hub.pool) as connection:
         await mappings.lock(connection, [mapping.id])
         if await queue.holds_lease(connection, task):
             await mappings.settle_deleted(connection, [mapping.id])
             await trail.audit(connection, [_deed(view, task, "push.deleted")])
+            await _note_told(connection, view)
             await queue.complete(connection, task)
             await events.announce(connection, task.user_id, [mapping.event_id])
 
@@ -261,6 +273,7 @@ async def _record(
         if await settle(connection, provider, view.calendar, [arrival], task=task) is None:
             return
         await trail.audit(connection, [_deed(view, task, action, units)])
+        await _note_told(connection, view)
         await queue.complete(connection, task)
         assert task.event_id is not None  # noqa: S101  # the table's check says so
         await events.announce(connection, task.user_id, [task.event_id])
@@ -338,9 +351,16 @@ async def _finish(hub: Hub, task: Task, view: View) -> None:
         mapping, event = view.mapping, view.event
         if mapping and event and view.wanted and mapping.status in ("synced", "failed"):
             await mappings.settle_version(connection, mapping.id, event.version)
+        await _note_told(connection, view)
         await queue.complete(connection, task)
         if task.event_id:
             await events.announce(connection, task.user_id, [task.event_id])
+
+
+async def _note_told(connection: Connection, view: View) -> None:
+    """The wishes to tell guests went along with this push; later ones do not repeat them."""
+    if view.event is not None and wished(view.event, view.mapping) != "none":
+        await mappings.note_told(connection, view.event.id, view.calendar.id, view.event.version)
 
 
 def _deed(view: View, task: Task, action: str, units: frozenset[str] = frozenset()) -> trail.Deed:

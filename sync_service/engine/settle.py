@@ -17,6 +17,7 @@ from sync_service.core.fingerprint import fingerprint
 from sync_service.core.merge import equal, with_landed
 from sync_service.core.plan import Plan
 from sync_service.engine.arrivals import Arrival, Feed, Settled, Writes
+from sync_service.engine.sending import held_units
 from sync_service.providers.base import Capabilities, Provider, RemoteEvent
 from sync_service.store import events, mappings, queue, trail
 from sync_service.store.calendars import Calendar
@@ -156,7 +157,7 @@ class _Settlement:
             and remote is not None
             and local is not None
             and local.live
-            and equal(local.content, remote.content, self._capabilities.units)
+            and equal(local.content, remote.content, self._units(local))
         ):
             return True
         newer = mapping.last_synced_at is not None and mapping.last_synced_at >= self._feed.asked_at
@@ -198,7 +199,14 @@ class _Settlement:
         event_id = uuid4()
         mapping = self._new_mapping(uuid4(), event_id, remote.external_id)
         self._writes.inserts.append(
-            NewEvent(event_id, self._calendar.user_id, self._calendar.id, content, remote.ical_uid)
+            NewEvent(
+                event_id,
+                self._calendar.user_id,
+                self._calendar.id,
+                content,
+                remote.ical_uid,
+                remote.kind,
+            )
         )
         self._agree(mapping, remote, version=1)
 
@@ -210,15 +218,16 @@ class _Settlement:
             if event.live and event.id not in self._taken
         ]
         by_uid = (event for event in free if remote.ical_uid and event.ical_uid == remote.ical_uid)
-        units = self._capabilities.units
-        alike = (event for event in free if equal(event.content, remote.content, units))
+        alike = (
+            event for event in free if equal(event.content, remote.content, self._units(event))
+        )
         return next(by_uid, None) or next(alike, None)
 
     def _compare(self, mapping: Mapping, local: EventRow | None, arrival: Arrival) -> None:
         remote = arrival.remote
         ours = local.content if local is not None and local.live else None
         base = arrival.base or mapping.base
-        units = self._capabilities.units
+        units = self._units(local)
         intent = None if arrival.base else mapping.intent
         gone_by_us = remote is None and intent is not None and intent.content is None
         if mapping.status == "deleted" and ours is None and arrival.base is None:
@@ -240,7 +249,7 @@ class _Settlement:
         if gone_by_us:
             # Our own deletion arrived; an event that lives again here is made anew there.
             decided = Plan("keep", push=ours is not None)
-        decided = self._within_direction(decided, ours, remote)
+        decided = self._within_direction(decided, ours, remote, units)
         if decided.clash is not None:
             self._record(mapping, decided, base, ours, remote)
             if self._calendar.conflict_policy == "manual":
@@ -249,13 +258,17 @@ class _Settlement:
         self._apply(mapping, local, decided, remote)
 
     def _within_direction(
-        self, decided: Plan, ours: Content | None, remote: RemoteEvent | None
+        self,
+        decided: Plan,
+        ours: Content | None,
+        remote: RemoteEvent | None,
+        units: frozenset[str],
     ) -> Plan:
         if self._calendar.direction == "push":
             same = (
                 ours is None
                 if remote is None
-                else ours is not None and equal(ours, remote.content, self._capabilities.units)
+                else ours is not None and equal(ours, remote.content, units)
             )
             return Plan("keep", push=not same)
         if self._calendar.direction == "pull":
@@ -307,7 +320,8 @@ class _Settlement:
                 status="synced",
                 stale=unlisted or (mapping.stale and not self._looked),
                 seen_pass=pass_id,
-                provider_data={"read_only": remote.read_only} if remote.read_only else {},
+                provider_data=remote.data
+                | ({"read_only": remote.read_only} if remote.read_only else {}),
             )
         )
 
@@ -351,6 +365,10 @@ class _Settlement:
             last_synced_at=None,
             read_only=None,
         )
+
+    def _units(self, event: EventRow | None) -> frozenset[str]:
+        home = event.calendar_id if event else self._calendar.id
+        return held_units(self._calendar, self._capabilities, home)
 
     async def write(self, connection: Connection) -> Settled:
         """Write everything that was decided."""

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from sync_service.core.fingerprint import changed_units
 from sync_service.engine.hub import Hub
+from sync_service.engine.sending import held_units
 from sync_service.errors import Misconfigured
 from sync_service.providers.base import RemoteEvent
 from sync_service.providers.listing import everything
@@ -69,13 +70,14 @@ async def _compare(hub: Hub, calendar: Calendar) -> Report:
     since = datetime.now(UTC) - timedelta(days=hub.settings.sync_window_past_days)
     remote = await _remote(hub, calendar, since)
     local = await events.held_by(hub.pool, calendar.id, calendar.user_id, since)
-    units = hub.providers[calendar.provider].capabilities(calendar.access_role).units
+    capabilities = hub.providers[calendar.provider].capabilities(calendar.access_role)
     lines: list[Line] = []
     for event, external_id, status in local:
         there = remote.pop(external_id, None) if external_id else None
         verdict: Verdict = "missing_there"
         detail = status or "not sent yet"
         if there is not None:
+            units = held_units(calendar, capabilities, event.calendar_id)
             different = changed_units(event.content, there.content, units)
             verdict = "differs" if different else "equal"
             detail = ", ".join(sorted(different))

@@ -6,13 +6,16 @@ answers at the wire. Ids, cursors, page tokens and etags are opaque strings.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 from uuid import UUID
 
 from sync_service.core.event import Content
+
+Notify = Literal["none", "external_only", "all"]
+"""Which guests the provider tells of a change: nobody unless somebody asked for it."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +48,9 @@ class Mark:
 class RemoteEvent:
     """A remote event as it stands, translated.
 
-    *modified_at* comes from the provider's clock. *read_only* gives the reason why nobody but the
-    provider may change it. *data* is the provider's own, kept beside the mapping and given back.
+    *modified_at* comes from the provider's clock. *kind* is the provider's word for events of this
+    sort, `default` for most. *read_only* gives the reason why nobody but the provider may change
+    it. *data* is the provider's own, kept beside the mapping and given back.
     """
 
     external_id: str
@@ -56,6 +60,7 @@ class RemoteEvent:
     ical_uid: str | None = None
     html_link: str | None = None
     mark: Mark | None = None
+    kind: str = "default"
     read_only: str | None = None
     data: dict[str, Any] = field(default_factory=dict[str, Any])
 
@@ -114,6 +119,7 @@ class CalendarRef:
 
     external_id: str
     access_role: str = "owner"
+    time_zone: str | None = None
 
 
 @dataclass(frozen=True)
@@ -190,12 +196,15 @@ class Session(Protocol):
         content: Content,
         mark: Mark,
         *,
+        units: frozenset[str],
         revive: bool,
+        notify: Notify,
     ) -> Created:
-        """Make the event under our id; one that this mark made before is returned as it stands.
+        """Make the event, *units* of *content*, under our id.
 
-        One that was made and deleted since is revived or, without *revive*, raises `Gone`. Raises
-        `IdTaken` when the id belongs to something else.
+        One that this mark made before is returned as it stands. One that was made and deleted since
+        is revived or, without *revive*, raises `Gone`. Raises `IdTaken` when the id belongs to
+        something else.
         """
         ...
 
@@ -207,11 +216,18 @@ class Session(Protocol):
         etag: str | None,
         content: Content,
         units: frozenset[str],
+        data: Mapping[str, Any],
+        notify: Notify,
     ) -> RemoteEvent:
-        """Send *units* of *content*; raises `ChangedMeanwhile` unless *etag* still stands."""
+        """Send *units* of *content*; raises `ChangedMeanwhile` unless *etag* still stands.
+
+        *data* is what the provider kept of that version.
+        """
         ...
 
-    async def delete(self, calendar: CalendarRef, external_id: str, etag: str | None) -> None:
+    async def delete(
+        self, calendar: CalendarRef, external_id: str, etag: str | None, *, notify: Notify
+    ) -> None:
         """Delete the event; gone already is success. Raises `ChangedMeanwhile`."""
         ...
 
@@ -233,6 +249,20 @@ class Provider(Protocol):
 
     def capabilities(self, access_role: str) -> Capabilities:
         """Return what a calendar can do for somebody with *access_role*."""
+        ...
+
+    def refusals(
+        self,
+        content: Content,
+        units: frozenset[str],
+        *,
+        base: Content | None,
+        data: Mapping[str, Any],
+    ) -> dict[str, str]:
+        """Return those of *units* that a calendar would not take as they are, each with why.
+
+        *base* is the event as the provider has it (None: not at all), *data* what it kept of that.
+        """
         ...
 
     def new_external_id(self, mapping_id: UUID, attempt: int) -> str:

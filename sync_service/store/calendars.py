@@ -35,7 +35,10 @@ class Calendar:
     external_id: str
     name: str
     access_role: str
+    time_zone: str | None
     direction: str
+    mirror: str
+    default_target: bool
     conflict_policy: str
     enabled: bool
     state: str
@@ -52,7 +55,7 @@ class Calendar:
     @property
     def ref(self) -> CalendarRef:
         """The calendar as the provider knows it."""
-        return CalendarRef(self.external_id, self.access_role)
+        return CalendarRef(self.external_id, self.access_role, self.time_zone)
 
     def prefers(self, local_at: datetime, remote_at: datetime | None) -> Winner:
         """Say who wins a conflict under the calendar's policy."""

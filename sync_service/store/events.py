@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -20,7 +20,10 @@ _SQL = load("events")
 
 @dataclass(frozen=True)
 class EventRow:
-    """A row of `calendar_events`: what it says and what the machine needs to know about it."""
+    """A row of `calendar_events`: what it says and what the machine needs to know about it.
+
+    *wishes* says whom to tell of the change that made a version, by version; only `read` fills it.
+    """
 
     id: UUID
     user_id: UUID
@@ -30,6 +33,7 @@ class EventRow:
     updated_at: datetime
     deleted_at: datetime | None
     ical_uid: str | None
+    wishes: dict[str, str] = field(default_factory=dict[str, str])
 
     @property
     def live(self) -> bool:
@@ -46,6 +50,7 @@ class NewEvent:
     calendar_id: UUID | None
     content: Content
     ical_uid: str | None = None
+    kind: str = "default"
 
 
 def read_row(row: asyncpg.Record) -> EventRow:
@@ -59,6 +64,7 @@ def read_row(row: asyncpg.Record) -> EventRow:
         updated_at=row["updated_at"],
         deleted_at=row["deleted_at"],
         ical_uid=row["ical_uid"],
+        wishes=row.get("wishes") or {},
     )
 
 
@@ -82,6 +88,7 @@ async def insert(connection: Connection, events: Sequence[NewEvent]) -> dict[UUI
             "user_id": event.user_id,
             "calendar_id": event.calendar_id,
             "ical_uid": event.ical_uid,
+            "kind": event.kind,
             **_columns(event.content),
         }
         for event in events
@@ -149,6 +156,11 @@ async def announce(connection: Connection, user_id: UUID, ids: Sequence[UUID]) -
     """Wake those who wait for news of *ids*, once the transaction commits."""
     if ids:
         await connection.execute(_SQL["announce"], user_id, ids)
+
+
+async def purge_wishes(pool: Pool) -> str:
+    """Remove wishes to tell guests that nobody can be waiting for any more."""
+    return await pool.execute(_SQL["purge_wishes"])
 
 
 async def purge_tombstones(pool: Pool, older_than_days: int) -> str:

@@ -42,7 +42,8 @@ class Mapping:
     """A row of `event_mappings`; when *stale*, the remote copy is read before it is written.
 
     *intent* is a write that was begun and never accounted for. *unlisted* says that a full listing
-    ended while the copy was being made.
+    ended while the copy was being made. *data* is what the provider keeps of the version under
+    *etag*. Wishes to tell guests are done up to *told_version* of the event.
     """
 
     id: UUID
@@ -60,6 +61,8 @@ class Mapping:
     last_synced_at: datetime | None
     read_only: str | None
     unlisted: bool = False
+    data: dict[str, Any] = field(default_factory=dict[str, Any])
+    told_version: int | None = None
 
 
 @dataclass(frozen=True)
@@ -103,6 +106,8 @@ def read_row(row: asyncpg.Record) -> Mapping:
         last_synced_at=row["last_synced_at"],
         read_only=row["provider_data"].get("read_only"),
         unlisted=row["status"] == "pending" and row["seen_pass"] is not None,
+        data=row["provider_data"],
+        told_version=row["told_version"],
     )
 
 
@@ -213,6 +218,13 @@ async def settle_deleted(connection: Connection, ids: Sequence[UUID]) -> None:
 async def settle_version(connection: Connection, mapping_id: UUID, version: int) -> None:
     """Record that version *version* of the event says what the remote copy says."""
     await connection.execute(_SQL["settle_version"], mapping_id, version)
+
+
+async def note_told(
+    connection: Connection, event_id: UUID, calendar_id: UUID, version: int
+) -> None:
+    """Record that the wishes to tell guests are done up to *version* of the event."""
+    await connection.execute(_SQL["note_told"], event_id, calendar_id, version)
 
 
 async def note_failure(

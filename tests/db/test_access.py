@@ -22,7 +22,7 @@ USERS_READ = {
     "sync_audit",
     "sync_notifications",
 }
-PRIVATE = {"connection_tokens", "oauth_states", "calendar_feeds", "watch_channels"}
+PRIVATE = {"connection_tokens", "oauth_states", "calendar_feeds", "watch_channels", "update_wishes"}
 
 MATRIX: dict[tuple[str, str], set[str]] = {
     **{("public.calendar_events", role): ALL for role in ("authenticated", "service_role")},

@@ -75,7 +75,7 @@ async def test_retry_after_closes_the_account_for_everybody(world: World) -> Non
 
 
 async def test_refused_for_good_is_shown_and_mended_by_an_edit(world: World) -> None:
-    event = await world.add(color="99")
+    event = await world.add(attendees=[{"email": "nobody"}])
     await world.drain()
     row = await world.pool.fetchrow("select status, last_error from sync_queue where kind = 'push'")
     assert row is not None
@@ -83,7 +83,7 @@ async def test_refused_for_good_is_shown_and_mended_by_an_edit(world: World) -> 
     mapping = await world.mapping(event)
     assert mapping["last_error"]["code"] == "provider_rejected"
     assert await world.pool.fetchval("select kind from sync_notifications") == "event_not_synced"
-    await world.edit(event, color="5")
+    await world.edit(event, attendees=[])
     await world.converge()
     assert (await world.mapping(event))["status"] == "synced"
 

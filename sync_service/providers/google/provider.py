@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, cast
 from uuid import UUID
@@ -21,6 +22,7 @@ from sync_service.providers.base import (
     Created,
     Grant,
     Mark,
+    Notify,
     RemoteCalendar,
     RemoteEvent,
     RemovedEvent,
@@ -35,6 +37,7 @@ _WRITE_ROLES = ("writer", "owner")
 _ALPHABET = "0123456789abcdefghijklmnopqrstuv"
 """base32hex, the only letters that Google takes in a chosen id (reference, 'Events: insert')."""
 _PAGE = 1000
+_SEND_UPDATES: dict[Notify, Any] = {"none": "none", "external_only": "externalOnly", "all": "all"}
 
 
 class GoogleProvider:
@@ -57,6 +60,17 @@ class GoogleProvider:
             push_channels=True,
             writable=access_role in _WRITE_ROLES,
         )
+
+    def refusals(
+        self,
+        content: Content,
+        units: frozenset[str],
+        *,
+        base: Content | None,
+        data: Mapping[str, Any],
+    ) -> dict[str, str]:
+        """Return those of *units* that Google would not hold, each with why."""
+        return codec.refusals(content, units, base, data)
 
     def new_external_id(self, mapping_id: UUID, attempt: int) -> str:
         """Derive 32 base32hex letters (160 bits) from the mapping's id."""
@@ -88,7 +102,11 @@ class GoogleProvider:
 
 
 class GoogleSession:
-    """Calls of one connected account. Every write says `sendUpdates=none`: nobody is mailed."""
+    """Calls of one connected account.
+
+    Every write says who is mailed, and that it knows of conferences and attachments: without that,
+    Google would leave both out (Calendar API reference, 'Events: patch').
+    """
 
     def __init__(self, resources: Resources, client: Client) -> None:
         self._api = resources
@@ -120,7 +138,7 @@ class GoogleSession:
             parameters["pageToken"] = page
         request = self._api.events.list(calendarId=calendar.external_id, **parameters)
         answer = await self._client.send("list", request)
-        zone = cast("str | None", answer.get("timeZone"))
+        zone = cast("str | None", answer.get("timeZone") or calendar.time_zone)
         changes: list[Change] = []
         skipped: dict[str, str] = {}
         for item in _items(answer):
@@ -148,7 +166,7 @@ class GoogleSession:
         item = await self._read(calendar, external_id)
         if item is None or item.get("status") == "cancelled":
             return None
-        return codec.read_event(item, None)
+        return codec.read_event(item, calendar.time_zone)
 
     async def create(
         self,
@@ -157,25 +175,26 @@ class GoogleSession:
         content: Content,
         mark: Mark,
         *,
+        units: frozenset[str],
         revive: bool,
+        notify: Notify,
     ) -> Created:
         """Insert under the chosen id; 409 means that it exists: ours, ours deleted, or foreign."""
         if not set(external_id) <= set(_ALPHABET):
             # Google's own ids have more letters than those that it lets us choose from.
             raise IdTaken
-        body = _without_nulls(
-            {
-                **codec.write_event(content, codec.UNITS),
-                **codec.write_mark(mark),
-                "id": external_id,
-            }
-        )
+        written = codec.write_event(content, units, seed=external_id)
+        body = codec.merge_patch({"id": external_id}, codec.with_mark(written, mark))
         request = self._api.events.insert(
-            calendarId=calendar.external_id, body=cast("Any", body), sendUpdates="none"
+            calendarId=calendar.external_id,
+            body=cast("Any", body),
+            sendUpdates=_SEND_UPDATES[notify],
+            conferenceDataVersion=1,
+            supportsAttachments=True,
         )
         try:
             stored = await self._client.send("insert", request)
-            return Created(codec.read_event(stored, None), existed=False)
+            return Created(codec.read_event(stored, calendar.time_zone), existed=False)
         except ChangedMeanwhile as fault:
             if fault.code != "duplicate":
                 raise
@@ -185,10 +204,13 @@ class GoogleSession:
         if item.get("status") != "cancelled":
             if codec.read_mark(item) != mark:
                 raise IdTaken
-            return Created(codec.read_event(item, None), existed=True)
-        if codec.read_mark(item) == mark and not revive:
+            return Created(codec.read_event(item, calendar.time_zone), existed=True)
+        ours = codec.read_mark(item) == mark
+        if ours and not revive:
             raise Gone
-        revived = await self._revive(calendar, external_id, body, item.get("etag"))
+        if ours or revive:
+            body = codec.revive(item, content, units, mark)
+        revived = await self._revive(calendar, external_id, body, item.get("etag"), notify)
         return Created(revived, existed=False)
 
     async def update(
@@ -199,20 +221,30 @@ class GoogleSession:
         etag: str | None,
         content: Content,
         units: frozenset[str],
+        data: Mapping[str, Any],
+        notify: Notify,
     ) -> RemoteEvent:
         """Patch *units* on the condition that *etag* still stands."""
+        body = codec.write_event(content, units, data, seed=f"{external_id} {etag}")
         request = self._api.events.patch(
             calendarId=calendar.external_id,
             eventId=external_id,
-            body=cast("Any", codec.write_event(content, units)),
-            sendUpdates="none",
+            body=cast("Any", body),
+            sendUpdates=_SEND_UPDATES[notify],
+            conferenceDataVersion=1,
+            supportsAttachments=True,
         )
-        return codec.read_event(await self._client.send("update", request, if_match=etag), None)
+        stored = await self._client.send("update", request, if_match=etag)
+        return codec.read_event(stored, calendar.time_zone)
 
-    async def delete(self, calendar: CalendarRef, external_id: str, etag: str | None) -> None:
+    async def delete(
+        self, calendar: CalendarRef, external_id: str, etag: str | None, *, notify: Notify
+    ) -> None:
         """Delete; 404 and 410 say that it is gone already."""
         request = self._api.events.delete(
-            calendarId=calendar.external_id, eventId=external_id, sendUpdates="none"
+            calendarId=calendar.external_id,
+            eventId=external_id,
+            sendUpdates=_SEND_UPDATES[notify],
         )
         try:
             await self._client.send("delete", request, if_match=etag)
@@ -265,16 +297,24 @@ class GoogleSession:
             return None
 
     async def _revive(
-        self, calendar: CalendarRef, external_id: str, body: dict[str, Any], etag: str | None
+        self,
+        calendar: CalendarRef,
+        external_id: str,
+        body: dict[str, Any],
+        etag: str | None,
+        notify: Notify,
     ) -> RemoteEvent:
         request = self._api.events.update(
             calendarId=calendar.external_id,
             eventId=external_id,
             body=cast("Any", {**body, "status": body.get("status", "confirmed")}),
-            sendUpdates="none",
+            sendUpdates=_SEND_UPDATES[notify],
+            conferenceDataVersion=1,
+            supportsAttachments=True,
         )
         try:
-            return codec.read_event(await self._client.send("update", request, if_match=etag), None)
+            stored = await self._client.send("update", request, if_match=etag)
+            return codec.read_event(stored, calendar.time_zone)
         except (Gone, Forbidden) as fault:
             # Some tombstones stay dead (imported events, guests' copies); their ids stay taken.
             raise IdTaken from fault
@@ -300,11 +340,3 @@ def _read_calendar(entry: dict[str, Any]) -> RemoteCalendar:
         color=entry.get("backgroundColor"),
         unsyncable_reason=reason,
     )
-
-
-def _without_nulls(body: dict[str, Any]) -> dict[str, Any]:
-    return {
-        key: _without_nulls(cast("dict[str, Any]", value)) if isinstance(value, dict) else value
-        for key, value in body.items()
-        if value is not None
-    }

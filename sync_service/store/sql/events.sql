@@ -3,20 +3,24 @@
 select * from public.calendar_events where id = any($1::uuid[]) order by id for update
 
 -- name: read
-select * from public.calendar_events where id = $1
+select e.*, (
+    select jsonb_object_agg(w.version, w.send_updates) from private.update_wishes w
+    where w.event_id = e.id) as wishes
+from public.calendar_events e where e.id = $1
 
 -- name: insert
 insert into public.calendar_events (id, user_id, calendar_id, title, description, location, notes,
   start_time, end_time, all_day, time_zone, recurrence, status, visibility, transparency, attendees,
-  reminders, attachments, conference, color, metadata, ical_uid)
+  reminders, attachments, conference, color, metadata, ical_uid, kind)
 select r.id, r.user_id, r.calendar_id, r.title, r.description, r.location, r.notes, r.start_time,
   r.end_time, r.all_day, r.time_zone, r.recurrence, r.status, r.visibility, r.transparency,
-  r.attendees, r.reminders, r.attachments, r.conference, r.color, r.metadata, r.ical_uid
+  r.attendees, r.reminders, r.attachments, r.conference, r.color, r.metadata, r.ical_uid,
+  r.kind
 from jsonb_to_recordset($1::jsonb) as r (id uuid, user_id uuid, calendar_id uuid, title text,
   description text, location text, notes text, start_time timestamptz, end_time timestamptz,
   all_day boolean, time_zone text, recurrence text[], status text, visibility text,
   transparency text, attendees jsonb, reminders jsonb, attachments jsonb, conference jsonb,
-  color text, metadata jsonb, ical_uid text)
+  color text, metadata jsonb, ical_uid text, kind text)
 returning id, version
 
 -- name: update
@@ -73,6 +77,9 @@ order by e.id
 -- Tell whoever waits for these events (the HTTP API's Prefer: wait, the live stream).
 select pg_notify('calsync_events', json_build_object('user_id', $1::uuid, 'event_id', e)::text)
 from unnest($2::uuid[]) as e
+
+-- name: purge_wishes
+delete from private.update_wishes where created_at < now() - interval '30 days'
 
 -- name: purge_tombstones
 -- A cancelled occurrence goes with its series, not before.

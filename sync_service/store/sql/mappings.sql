@@ -99,6 +99,10 @@ update public.event_mappings
 set event_version = $2, status = 'synced', last_error = null, updated_at = now()
 where id = $1 and (event_version is distinct from $2 or status <> 'synced')
 
+-- name: note_told
+-- Later pushes of the event tell nobody, unless somebody asks for it again.
+update public.event_mappings set told_version = $3 where event_id = $1 and calendar_id = $2
+
 -- name: note_failure
 -- A copy that was never made, or not made again, stays to be made.
 update public.event_mappings
