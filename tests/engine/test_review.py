@@ -126,7 +126,7 @@ async def test_an_event_whose_id_we_could_not_choose_comes_back_under_another(
     assert (await world.titles(), world.summaries()) == (["Dentist"], ["Dentist"])
 
 
-@pytest.mark.parametrize("zone", ["Nowhere/Land", "Asia", "UTC+2", "../etc/passwd"])
+@pytest.mark.parametrize("zone", ["Nowhere/Land", "Asia", "UTC+25", "../etc/passwd"])
 def test_a_zone_that_nobody_knows_is_utc(zone: str) -> None:
     moment = {"dateTime": "2026-12-01T10:00:00+01:00", "timeZone": zone}
     event = codec.read_event({"id": "abcde", "start": moment, "end": moment}, None)
