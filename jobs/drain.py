@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import defaultdict
 from collections.abc import Callable
-from uuid import UUID
 
 import asyncpg
 import structlog
@@ -18,29 +16,30 @@ from sync_service.engine import work
 from sync_service.engine.hub import Hub
 from sync_service.store import queue
 from sync_service.store.pool import Connection, behind_transaction_pooler
-from sync_service.store.queue import Task
 
 CHANNEL = "calsync_queue"
 _SLOTS = 16
+_BULK_SHARE = 0.75
 _IDLE_S = 30.0
 _log = structlog.get_logger(__name__)
 
 
 class Drainer:
-    """Claims rows in batches and carries them out side by side, one write at a time a calendar.
+    """Claims rows in batches and carries them out side by side.
 
-    Google answers quick parallel writes to one calendar with refusals, so the pushes of a calendar
-    take turns; calendars do not wait for each other.
+    A claim brings at most one push of a calendar, and none while another worker has one: providers
+    answer parallel writes to one calendar with refusals. Some slots are never given to work in
+    bulk, so that what somebody waits for finds one.
     """
 
     def __init__(self, hub: Hub, *, slots: int = _SLOTS) -> None:
         self._hub = hub
         self._slots = slots
+        self._bulk_slots = max(1, int(slots * _BULK_SHARE))
         self._wake = asyncio.Event()
         self._stopping = False
         self._claiming = asyncio.Lock()
-        self._running: set[asyncio.Task[None]] = set()
-        self._turns: defaultdict[UUID, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._running: dict[asyncio.Task[None], bool] = {}
 
     def wake(self) -> None:
         """Look for work now. May be called as often as one likes."""
@@ -52,7 +51,7 @@ class Drainer:
             self._wake.clear()
             try:
                 claimed = await self._claim()
-                due_in = None if claimed else await queue.next_run_in(self._hub.pool)
+                due_in = None if claimed else await self._due_in()
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as fault:
                 _log.warning("queue_unreachable", error=type(fault).__name__)
                 claimed, due_in = 0, 1.0
@@ -83,32 +82,28 @@ class Drainer:
             free = self._slots - len(self._running)
             if free <= 0 or self._stopping:
                 return 0
-            tasks = await queue.claim_batch(self._hub.pool, free, self._hub.settings.lease_seconds)
+            tasks = await queue.claim_batch(
+                self._hub.pool,
+                free,
+                self._hub.settings.lease_seconds,
+                bulk_limit=self._free_for_bulk(),
+            )
             for task in tasks:
-                running = asyncio.create_task(self._carry_out(task))
-                self._running.add(running)
+                running = asyncio.create_task(work.run(self._hub, task))
+                self._running[running] = task.bulk
                 running.add_done_callback(self._ended)
             return len(tasks)
 
-    async def _carry_out(self, task: Task) -> None:
-        if task.kind == "pull":
-            await work.run(self._hub, task)
-            return
-        turn = self._turns[task.calendar_id]
-        waited = turn.locked()
-        async with turn:
-            if not waited or await self._still_ours(task):
-                await work.run(self._hub, task)
+    async def _due_in(self) -> float | None:
+        if len(self._running) >= self._slots:
+            return None
+        return await queue.next_run_in(self._hub.pool, bulk=self._free_for_bulk() > 0)
 
-    async def _still_ours(self, task: Task) -> bool:
-        """Renew the lease of a row that waited for its turn; False when it lapsed meanwhile."""
-        try:
-            return await queue.extend_lease(self._hub.pool, task, self._hub.settings.lease_seconds)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-            return False
+    def _free_for_bulk(self) -> int:
+        return self._bulk_slots - sum(self._running.values())
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        self._running.discard(task)
+        del self._running[task]
         self._wake.set()
 
     async def _rest(self, due_in: float | None) -> None:

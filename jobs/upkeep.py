@@ -16,7 +16,7 @@ from sync_service.engine.hub import Hub
 from sync_service.errors import SyncError
 from sync_service.store import channels as channel_rows
 from sync_service.store import connections as connection_rows
-from sync_service.store import events, queue, trail
+from sync_service.store import events, queue, trail, usage
 
 _log = structlog.get_logger(__name__)
 _LOCKS = {"poll": 7_241_001, "renew": 7_241_002, "mend": 7_241_003, "clean": 7_241_004}
@@ -45,6 +45,8 @@ async def sweep(ctx: Context) -> None:
     for status in ("pending", "processing", "failed"):
         telemetry.queue_rows.labels(status).set(totals[status])
     telemetry.queue_oldest.set(totals["oldest_pending_seconds"] or 0)
+    await hub.meter.write()
+    await hub.meter.survey()
 
 
 async def open_connection(ctx: Context, connection_id: str) -> None:
@@ -83,6 +85,7 @@ async def mend(ctx: Context) -> None:
         for connection_id in await connection_rows.expiring_tokens(hub.pool, 360.0):
             await _attempt("refresh", connections.keep_fresh(hub, connection_id))
         await queue.revive_failed(hub.pool)
+        await connection_rows.end_parks(hub.pool)
 
 
 async def clean(ctx: Context) -> None:
@@ -98,6 +101,7 @@ async def clean(ctx: Context) -> None:
         await events.purge_wishes(hub.pool)
         await connection_rows.purge_states(hub.pool)
         await channel_rows.purge(hub.pool)
+        await usage.purge(hub.pool, settings.retain_audit_days)
 
 
 async def _attempt(what: str, doing: Any) -> None:

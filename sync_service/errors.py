@@ -103,6 +103,18 @@ class Throttled(SyncError):
     scope: Scope = "connection"
 
 
+class BudgetSpent(Throttled):
+    """Our own budget of calls is spent for the moment; the provider was not asked."""
+
+    code = "budget_spent"
+
+
+class WritesLocked(Throttled):
+    """The provider accepts no changes of this account for hours, for too many were made."""
+
+    code = "quota_exceeded"
+
+
 class Permanent(SyncError):
     """It will not work however often it is tried; change the event and it is tried again."""
 

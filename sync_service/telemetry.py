@@ -79,6 +79,19 @@ pull_latency = Histogram(
     ["provider"],
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300),
 )
+provider_units = Counter(
+    "calsync_provider_units_total", "Units of the provider's quota that were spent.", ["provider"]
+)
+provider_units_today = Gauge(
+    "calsync_provider_units_today",
+    "Units of the provider's quota that all processes spent today (UTC).",
+    ["provider"],
+)
+throttled = Counter(
+    "calsync_throttled_total",
+    "Work that was put off, by who asked for it.",
+    ["provider", "reason"],
+)
 queue_rows = Gauge("calsync_queue_rows", "Rows of the queue.", ["status"])
 queue_oldest = Gauge(
     "calsync_queue_oldest_pending_seconds", "Age of the oldest row that waits; 0 when none does."

@@ -261,6 +261,10 @@ class Integration(Output, frozen=True, kw_only=True):
     status: Literal["active", "reconnect_needed", "disconnected"]
     preview: bool
     last_error: Failure | None
+    writes_parked_until: datetime | None
+    """The provider takes no changes of this account until then; they wait and nothing is lost."""
+    units_today: int
+    """What its calls cost today (UTC), in units of the provider's quota."""
     created_at: datetime
     updated_at: datetime
     calendars: list[Calendar]

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from sync_service.engine.limits import Budget, Limiter
+from sync_service.engine.meter import Meter
 from sync_service.errors import ReauthRequired
 from sync_service.providers.base import Provider, Tokens
 from sync_service.settings import Settings
@@ -41,8 +42,12 @@ def unseal(vault: Vault, connection_id: UUID, sealed: SealedTokens) -> Tokens:
     )
 
 
+_PACES_A_MINUTE = 120.0
+"""A calendar takes a 120th of its user's calls a minute as writes each second: 5 of 600."""
+
+
 class LiveAccount:
-    """Implements `providers.base.Account` for one connection."""
+    """Implements `providers.base.Account` for one connection, for what somebody waits for."""
 
     def __init__(
         self,
@@ -53,12 +58,14 @@ class LiveAccount:
         vault: Vault,
         provider: Provider,
         limiter: Limiter,
+        meter: Meter,
     ) -> None:
         self._connection = connection
         self._pool = pool
         self._vault = vault
         self._provider = provider
         self._limiter = limiter
+        self._meter = meter
         self._refreshing = asyncio.Lock()
         self._tokens: Tokens | None = None
         per_user = (
@@ -66,14 +73,28 @@ class LiveAccount:
             if connection.provider == "google"
             else settings.notion_calls_per_minute
         )
+        self._writes_per_second = per_user / _PACES_A_MINUTE
         self.budget = Budget(f"{connection.provider}:{connection.account_id}", per_user)
         self._budgets = [self.budget]
         if connection.provider == "google":
             self._budgets.append(Budget("google", settings.google_project_calls_per_minute))
 
-    async def admit(self, weight: int) -> None:
-        """Take *weight* calls from the account's budget and the project's."""
-        await self._limiter.admit(self._budgets, weight)
+    def pace(self, calendar: str) -> Budget:
+        """Return the budget that the writes to one remote calendar share, whoever makes them."""
+        return Budget(
+            f"{self._connection.provider}:writes:{calendar}",
+            calls_per_second=self._writes_per_second,
+        )
+
+    async def admit(self, weight: int, *, writes_to: str | None = None) -> None:
+        """Take *weight* units from the account's budget and the project's, and keep the pace."""
+        await self.spend(weight, writes_to=writes_to, bulk=False)
+
+    async def spend(self, weight: int, *, writes_to: str | None, bulk: bool) -> None:
+        """Do `admit`, from the share of work in *bulk* or from the whole."""
+        budgets = [*self._budgets, self.pace(writes_to)] if writes_to else self._budgets
+        await self._limiter.admit(budgets, weight, bulk=bulk)
+        await self._meter.count(self._connection.provider, self._connection.id, weight)
 
     async def access_token(self, *, rejected: str | None = None) -> str:
         """Return a token with at least five minutes left.
@@ -117,6 +138,21 @@ class LiveAccount:
         if sealed is None:
             raise ReauthRequired
         return unseal(self._vault, self._connection.id, sealed)
+
+
+class BulkAccount:
+    """Implements `providers.base.Account` for what is done in bulk: after everything else."""
+
+    def __init__(self, account: LiveAccount) -> None:
+        self._account = account
+
+    async def admit(self, weight: int, *, writes_to: str | None = None) -> None:
+        """Take *weight* units from what work in bulk may use."""
+        await self._account.spend(weight, writes_to=writes_to, bulk=True)
+
+    async def access_token(self, *, rejected: str | None = None) -> str:
+        """Return a valid token."""
+        return await self._account.access_token(rejected=rejected)
 
 
 def _fresh(tokens: Tokens, rejected: str | None) -> bool:

@@ -12,8 +12,9 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from sync_service.engine.accounts import LiveAccount
+from sync_service.engine.accounts import BulkAccount, LiveAccount
 from sync_service.engine.limits import Limiter
+from sync_service.engine.meter import Meter
 from sync_service.providers.base import Provider, Session
 from sync_service.providers.google import GoogleProvider
 from sync_service.settings import Settings
@@ -34,6 +35,7 @@ class Hub:
     http: httpx.AsyncClient
     providers: Mapping[str, Provider]
     limiter: Limiter
+    meter: Meter
     accounts: dict[UUID, LiveAccount] = field(default_factory=dict[UUID, LiveAccount])
 
     def account(self, connection: ConnectionRow) -> LiveAccount:
@@ -47,12 +49,19 @@ class Hub:
                 vault=self.vault,
                 provider=self.providers[connection.provider],
                 limiter=self.limiter,
+                meter=self.meter,
             )
         return known
 
-    def session(self, connection: ConnectionRow) -> Session:
-        """Return a session that calls the provider on behalf of *connection*."""
-        return self.providers[connection.provider].session(self.account(connection))
+    def session(self, connection: ConnectionRow, *, bulk: bool = False) -> Session:
+        """Return a session that calls the provider on behalf of *connection*.
+
+        In *bulk* it leaves a part of the budget to others.
+        """
+        account = self.account(connection)
+        return self.providers[connection.provider].session(
+            BulkAccount(account) if bulk else account
+        )
 
 
 @asynccontextmanager
@@ -66,6 +75,7 @@ async def open_hub(settings: Settings, pool: Pool) -> AsyncGenerator[Hub]:
     )
     limits = httpx.Limits(max_connections=100, max_keepalive_connections=50)
     async with httpx.AsyncClient(timeout=_TIMEOUT, limits=limits) as http:
+        meter = Meter(pool)
         try:
             yield Hub(
                 settings=settings,
@@ -74,6 +84,8 @@ async def open_hub(settings: Settings, pool: Pool) -> AsyncGenerator[Hub]:
                 http=http,
                 providers={"google": GoogleProvider(settings, http)},
                 limiter=Limiter(redis),
+                meter=meter,
             )
         finally:
+            await meter.write()
             await redis.aclose()

@@ -117,7 +117,7 @@ async def push(hub: Hub, task: Task) -> str:
         if connection is None:
             await queue.complete(hub.pool, task)
             return "nothing"
-        session = hub.session(connection)
+        session = hub.session(connection, bulk=task.bulk)
         try:
             if step.do == "look":
                 await _look(hub, task, session, view)

@@ -14,8 +14,17 @@ from sync_service.engine.connections import need_reconnect
 from sync_service.engine.hub import Hub
 from sync_service.engine.inbound import pull
 from sync_service.engine.outbound import push
-from sync_service.errors import Disposition, Retryable, StoreUnavailable, SyncError
+from sync_service.errors import (
+    BudgetSpent,
+    Disposition,
+    Retryable,
+    StoreUnavailable,
+    SyncError,
+    WritesLocked,
+)
 from sync_service.store import calendars, connections, mappings, queue, trail
+from sync_service.store.calendars import Calendar
+from sync_service.store.connections import ConnectionRow
 from sync_service.store.pool import transaction
 from sync_service.store.queue import Task
 
@@ -30,6 +39,10 @@ _STORE_FAULTS = (
     asyncpg.QueryCanceledError,
 )
 _CALENDAR_RETRY_S = 900.0
+_PARKED = (
+    "The provider takes no more changes of this account for some hours, after too many of them. "
+    "They wait here and are sent by themselves; changes made there still arrive."
+)
 
 
 async def run(hub: Hub, task: Task) -> None:
@@ -92,16 +105,56 @@ async def _account_for(hub: Hub, task: Task, fault: SyncError) -> None:
 
 
 async def _snooze(hub: Hub, task: Task, fault: SyncError) -> None:
-    delay = delay_s(task.snoozes + 1, retry_after_s=fault.retry_after_s, cap_s=64.0)
+    """Put off what was to be done too fast, and with it everything that would meet the same."""
     calendar = await calendars.read(hub.pool, task.calendar_id)
-    if calendar is not None:
-        connection = await connections.read(hub.pool, calendar.connection_id)
-        if connection is not None and fault.retry_after_s is not None:
-            await hub.limiter.close(hub.account(connection).budget, fault.retry_after_s)
-        await calendars.set_state(
-            hub.pool, calendar.id, "delayed", reason=fault.detail, error=fault
-        )
+    connection = calendar and await connections.read(hub.pool, calendar.connection_id)
+    delay = delay_s(task.snoozes + 1, retry_after_s=fault.retry_after_s, cap_s=64.0)
+    if calendar is not None and connection is not None:
+        telemetry.throttled.labels(calendar.provider, fault.code).inc()
+        match fault:
+            case BudgetSpent():
+                await connections.rest(hub.pool, connection.id, delay, bulk_only=task.bulk)
+            case WritesLocked():
+                await _park_writes(hub, connection, fault)
+                delay = 0.0
+            case _:
+                await _slow_down(hub, task, calendar, connection, fault, delay)
     await queue.postpone(hub.pool, task, delay, fault, counts=False)
+
+
+async def _slow_down(
+    hub: Hub,
+    task: Task,
+    calendar: Calendar,
+    connection: ConnectionRow,
+    fault: SyncError,
+    delay: float,
+) -> None:
+    account = hub.account(connection)
+    if fault.retry_after_s is not None:
+        await hub.limiter.close(account.budget, fault.retry_after_s)
+    if task.kind == "push":
+        await hub.limiter.slow(account.pace(calendar.external_id))
+    await connections.rest(hub.pool, connection.id, delay, bulk_only=False)
+    await calendars.set_state(hub.pool, calendar.id, "delayed", reason=fault.detail, error=fault)
+
+
+async def _park_writes(hub: Hub, connection: ConnectionRow, fault: SyncError) -> None:
+    """Stop the account's writes for hours; reading goes on, and its users are told once."""
+    async with transaction(hub.pool) as store:
+        for parked, user_id, until in await connections.park_writes(
+            store, connection.id, fault.retry_after_s or 0.0
+        ):
+            _log.warning("writes_parked", connection_id=str(parked), until=until.isoformat())
+            await connections.show_park(store, parked, _PARKED, fault)
+            await trail.notify(
+                store,
+                user_id=user_id,
+                kind="writes_parked",
+                cause=f"writes_parked:{parked}",
+                message=_PARKED,
+                connection_id=parked,
+            )
 
 
 async def _pause(hub: Hub, task: Task, fault: SyncError) -> None:

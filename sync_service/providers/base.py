@@ -159,8 +159,11 @@ class Account(Protocol):
         """Return a valid access token; *rejected* is one that the provider just refused."""
         ...
 
-    async def admit(self, weight: int) -> None:
-        """Take *weight* calls from the account's budget; raises `Throttled` when it is spent."""
+    async def admit(self, weight: int, *, writes_to: str | None = None) -> None:
+        """Take *weight* units from the account's budget; raises `BudgetSpent` when it is spent.
+
+        *writes_to* names the remote calendar that a write is for: they keep a pace.
+        """
         ...
 
 

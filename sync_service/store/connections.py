@@ -154,6 +154,37 @@ async def need_reconnect(
     )
 
 
+async def rest(
+    connection: Connection | Pool, connection_id: UUID, seconds: float, *, bulk_only: bool
+) -> None:
+    """Let nothing of the account be claimed for *seconds*, or nothing in bulk."""
+    await connection.execute(_SQL["rest"], connection_id, seconds, bulk_only)
+
+
+async def park_writes(
+    connection: Connection, connection_id: UUID, at_least_s: float
+) -> list[tuple[UUID, UUID, datetime]]:
+    """Let no push of the account be claimed for hours, longer each time.
+
+    Answers (connection, user, until) for every connection to the account; nothing when its writes
+    were parked already.
+    """
+    rows = await connection.fetch(_SQL["park_writes"], connection_id, at_least_s)
+    return [(row["id"], row["user_id"], row["writes_parked_until"]) for row in rows]
+
+
+async def show_park(
+    connection: Connection, connection_id: UUID, reason: str, error: SyncError
+) -> None:
+    """Show every calendar of a connection as delayed."""
+    await connection.execute(_SQL["show_park"], connection_id, reason, error.as_json())
+
+
+async def end_parks(pool: Pool) -> None:
+    """Show calendars whose writes may go on as healthy, and wake the workers for them."""
+    await pool.execute(_SQL["end_parks"])
+
+
 async def note_error(connection: Connection, connection_id: UUID, error: SyncError | None) -> None:
     """Show *error* on an active connection, or that there is none."""
     await connection.execute(_SQL["note_error"], connection_id, error.as_json() if error else None)

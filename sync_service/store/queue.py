@@ -12,6 +12,8 @@ from sync_service.errors import SyncError
 from sync_service.store.pool import Connection, Pool
 from sync_service.store.statements import load
 
+BULK = 5
+"""The priority from which on work is done in bulk; what somebody waits for has 0."""
 _SQL = load("queue")
 
 
@@ -28,6 +30,7 @@ class Task:
     event_id: UUID | None
     calendar_id: UUID
     reason: str
+    priority: int
     generation: int
     attempts: int
     snoozes: int
@@ -35,10 +38,21 @@ class Task:
     asked_at: datetime
     claimed_at: datetime
 
+    @property
+    def bulk(self) -> bool:
+        """Whether nobody waits for it: it comes after, and on a share of the budget."""
+        return self.priority >= BULK
 
-async def claim_batch(pool: Pool, limit: int, lease_s: float) -> list[Task]:
-    """Lease up to *limit* due rows for *lease_s* seconds."""
-    rows = await pool.fetch(_SQL["claim_batch"], limit, lease_s)
+
+async def claim_batch(
+    pool: Pool, limit: int, lease_s: float, *, bulk_limit: int | None = None
+) -> list[Task]:
+    """Lease up to *limit* due rows for *lease_s* seconds, of them *bulk_limit* in bulk.
+
+    At most one push and one pull of each calendar; a calendar with a push under way gets none.
+    """
+    bulk = limit if bulk_limit is None else bulk_limit
+    rows = await pool.fetch(_SQL["claim_batch"], limit, bulk, lease_s)
     return [Task(**dict(row.items())) for row in rows]
 
 
@@ -115,9 +129,9 @@ async def release_expired(pool: Pool) -> int:
     return len(await pool.fetch(_SQL["release_expired"]))
 
 
-async def next_run_in(pool: Pool) -> float | None:
-    """Return the seconds until the next pending row is due, None when nothing is pending."""
-    return cast("float | None", await pool.fetchval(_SQL["next_run_in"]))
+async def next_run_in(pool: Pool, *, bulk: bool = True) -> float | None:
+    """Return the seconds until a pending row can be claimed, None when none can; *bulk* or not."""
+    return cast("float | None", await pool.fetchval(_SQL["next_run_in"], bulk))
 
 
 async def request_pulls(

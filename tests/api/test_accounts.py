@@ -47,6 +47,33 @@ async def test_integrations_show_their_calendars_primary_first(person: People, s
     assert calendars[0]["unsyncable_reason"] == "read only"
 
 
+async def test_an_integration_shows_what_it_spent_today_and_when_it_may_write_again(
+    person: People, sql: Sql
+):
+    ann, bob = await person(), await person()
+    connection_id, _ = await connect_account(sql, ann)
+    await connect_account(sql, bob)
+    await sql.execute(
+        "insert into sync_usage (day, connection_id, user_id, units)"
+        " select (now() at time zone 'UTC')::date - n, $1, $2, 40 + n from generate_series(0, 1) n",
+        connection_id,
+        ann.id,
+    )
+    await sql.execute(
+        "update calendar_connections set writes_parked_until = now() + interval '1 hour'"
+        " where id = $1",
+        connection_id,
+    )
+    [mine] = (await ann.call("GET", "/integrations")).json()["items"]
+    assert mine["units_today"] == 40
+    assert mine["writes_parked_until"] is not None
+    [other] = (await bob.call("GET", "/integrations")).json()["items"]
+    assert (other["units_today"], other["writes_parked_until"]) == (0, None)
+    await sql.execute("update calendar_connections set writes_parked_until = now()")
+    [mine] = (await ann.call("GET", "/integrations")).json()["items"]
+    assert mine["writes_parked_until"] is None
+
+
 async def test_nothing_of_somebody_else_is_seen_or_touched(person: People, sql: Sql):
     ann, bob = await person(), await person()
     connection_id, calendar_id = await connect_account(sql, ann)

@@ -134,6 +134,12 @@ class Stage:
             " where status = 'pending'",
             chosen,
         )
+        # Workers in slow motion have been at it for long: nobody waits for them any more.
+        await self.world.pool.execute(
+            "update sync_queue set updated_at = now() - interval '1 minute'"
+            " where status = 'processing'"
+        )
+        await self.world.pool.execute("update calendar_connections set rest_until = null")
         [task] = await queue.claim_batch(self.world.pool, 1, 60)
         return Worker(self.world.hub, task)
 

@@ -21,8 +21,16 @@ USERS_READ = {
     "sync_conflicts",
     "sync_audit",
     "sync_notifications",
+    "sync_usage",
 }
-PRIVATE = {"connection_tokens", "oauth_states", "calendar_feeds", "watch_channels", "update_wishes"}
+PRIVATE = {
+    "connection_tokens",
+    "oauth_states",
+    "calendar_feeds",
+    "watch_channels",
+    "calendar_turns",
+    "update_wishes",
+}
 
 MATRIX: dict[tuple[str, str], set[str]] = {
     **{("public.calendar_events", role): ALL for role in ("authenticated", "service_role")},
@@ -33,6 +41,7 @@ MATRIX: dict[tuple[str, str], set[str]] = {
     },
     **{(f"public.{table}", "calsync_service"): ALL for table in USERS_READ | {"calendar_events"}},
     **{(f"private.{table}", "calsync_service"): ALL for table in PRIVATE},
+    ("private.waiting_calendars", "calsync_service"): {"SELECT"},
 }
 COLUMNS = {
     ("calendars", "conflict_policy"),
@@ -142,6 +151,11 @@ async def test_users_meet_only_their_own_rows(admin: Connection, user: UserFacto
         " values ($1, $2, $3, '{title}', 'manual')",
         one,
         event,
+        calendar,
+    )
+    await admin.execute(
+        "insert into sync_usage (day, connection_id, user_id, units)"
+        " select current_date, connection_id, user_id, 1 from calendars where id = $1",
         calendar,
     )
     for table in sorted(USERS_READ | {"calendar_events"}):

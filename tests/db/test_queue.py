@@ -47,9 +47,9 @@ async def test_the_pool_works_as_the_machines_role(pool: Pool) -> None:
 
 
 async def test_a_row_is_claimed_once(pool: Pool, admin: Connection, owner: UUID) -> None:
-    await add_calendar(admin, owner)
     for _ in range(30):
-        await add_event(admin, owner)
+        calendar = await add_calendar(admin, owner, default_target=False)
+        await add_event(admin, owner, calendar_id=calendar)
     batches = await asyncio.gather(*(queue.claim_batch(pool, 5, 60) for _ in range(10)))
     claimed = [task.id for batch in batches for task in batch]
     assert len(claimed) == len(set(claimed)) == 30

@@ -41,16 +41,16 @@ async def test_the_poll_leaves_a_waiting_pull_waiting(world: World) -> None:
 
 
 async def test_being_told_to_slow_down_waits_longer_each_time(world: World) -> None:
-    await world.add()
     world.google.add_fault(
-        "error", operation="events.insert", status=403, reason="rateLimitExceeded", count=None
+        "error", operation="events.list", status=403, reason="rateLimitExceeded", count=None
     )
+    await queue.request_pulls(world.pool, [world.calendar_id], "test")
     for _ in range(6):
         await world.hurry()
         await world.drain()
     row = await world.pool.fetchrow(
         "select attempts, run_at - now() > interval '10 seconds' as later from sync_queue"
-        " where kind = 'push'"
+        " where kind = 'pull' and status = 'pending'"
     )
     assert row is not None
     assert (row["attempts"], row["later"]) == (0, True)
@@ -214,24 +214,6 @@ async def test_work_under_way_does_not_release_what_is_paused(world: World) -> N
     world.google.add_fault("error", operation="events.list", status=503)
     await world.run(task)
     assert await world.pool.fetchval("select state from calendars where enabled") == "paused"
-
-
-async def test_a_push_that_waited_too_long_for_its_turn_leaves_it_to_others(world: World) -> None:
-    for number in range(3):
-        await world.add(title=str(number))
-    world.google.add_fault("delay", operation="events.insert", seconds=0.4, count=None)
-    draining = asyncio.create_task(world.drain())
-    await asyncio.sleep(0.2)
-    await world.pool.execute(
-        "update sync_queue set lease_until = now() - interval '1 second'"
-        " where status = 'processing'"
-    )
-    await queue.release_expired(world.pool)
-    await draining
-    await world.converge()
-    assert world.summaries() == ["0", "1", "2"]
-    # The one that was being sent is looked at once more; the others were not sent twice.
-    assert sum(call.operation == "events.insert" for call in world.google.calls) <= 4
 
 
 async def test_what_our_rules_refuse_can_still_be_deleted(world: World) -> None:

@@ -154,6 +154,9 @@ class World:
 
     async def hurry(self) -> None:
         """Let rows that wait for a later time run now."""
+        await self.pool.execute(
+            "update calendar_connections set rest_until = null, bulk_rest_until = null"
+        )
         await queue.release_waiting(self.pool, [self.calendar_id])
 
     async def converge(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -29,8 +30,12 @@ class IntegrationController(Controller):
     @get(summary="List connections", responses=FAILURES)
     async def list_integrations(self, user_data: NamedDependency[UserData]) -> IntegrationPage:
         """Return every connection with its calendars and their state."""
-        query = user_data.table("calendar_connections").select("*,calendars(*)")
-        rows = await user_data.rows(query.order("created_at").order("id"))
+        query = user_data.table("calendar_connections").select(
+            "*,calendars(*),sync_usage(day,units)"
+        )
+        today = datetime.now(UTC).date().isoformat()
+        query = query.eq("sync_usage.day", today).order("created_at").order("id")
+        rows = await user_data.rows(query)
         return IntegrationPage(items=[_integration(row) for row in rows], next_cursor=None)
 
     @delete("/{connection_id:uuid}", summary="Disconnect", responses=FAILURES)
@@ -83,10 +88,14 @@ async def _require_own(user_data: UserData, connection_id: UUID) -> Row:
 
 
 def _integration(row: Row) -> Integration:
-    names = set(Integration.__struct_fields__) - {"calendars", "last_error"}
+    made = {"calendars", "last_error", "writes_parked_until", "units_today"}
+    names = set(Integration.__struct_fields__) - made
+    parked = row["writes_parked_until"]
     calendars = sorted(row["calendars"], key=lambda found: (not found["is_primary"], found["name"]))
     return Integration(
         **{name: row[name] for name in names},
         last_error=failure(row["last_error"]),
+        writes_parked_until=parked if parked and parked > datetime.now(UTC) else None,
+        units_today=sum(used["units"] for used in row["sync_usage"]),
         calendars=[to_calendar(found) for found in calendars],
     )

@@ -6,7 +6,9 @@ transport is synchronous and not used. One request budget and one token source s
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
 
 import httplib2
 import httpx
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 _USER_AGENT = "calsync/0.1 (gzip)"
 _WEIGHTS: dict[str, int] = {"PATCH": 3}
 """Units that a call costs (Calendar API guide, 'Usage limits'); others cost one."""
+_EVENTS_OF = re.compile(r"/calendars/([^/]+)/events(/.*)?$")
 
 
 class Resources:
@@ -59,8 +62,6 @@ class Client:
         A refused token is renewed once. Raises the errors of `classify`, and `ProviderUnavailable`
         or `MayHaveHappened` when there was no answer.
         """
-        method = str(request.method)
-        await self._account.admit(_WEIGHTS.get(method, 1))
         token = await self._account.access_token()
         answer = await self._once(operation, request, token, if_match)
         if answer.status_code == 401:
@@ -78,6 +79,8 @@ class Client:
     async def _once(
         self, operation: Operation, request: HttpRequest, token: str, if_match: str | None
     ) -> httpx.Response:
+        method = str(request.method)
+        await self._account.admit(_WEIGHTS.get(method, 1), writes_to=_written(request))
         headers = {
             **{str(name): str(value) for name, value in (request.headers or {}).items()},
             "user-agent": _USER_AGENT,
@@ -87,7 +90,7 @@ class Client:
             headers["if-match"] = if_match
         try:
             return await self._http.request(
-                str(request.method), str(request.uri), headers=headers, content=request.body
+                method, str(request.uri), headers=headers, content=request.body
             )
         except httpx.ConnectError as fault:
             raise ProviderUnavailable("Google could not be reached.") from fault
@@ -95,6 +98,14 @@ class Client:
             if operation in ("insert", "update", "delete"):
                 raise MayHaveHappened("Google's answer did not arrive.") from fault
             raise ProviderUnavailable("Google did not answer in time.") from fault
+
+
+def _written(request: HttpRequest) -> str | None:
+    """Return the calendar whose events *request* changes, None when it changes none."""
+    found = _EVENTS_OF.search(urlsplit(str(request.uri)).path)
+    if found is None or request.method == "GET" or found[2] == "/watch":
+        return None
+    return unquote(found[1])
 
 
 def _failure(operation: Operation, answer: httpx.Response) -> SyncError:

@@ -27,6 +27,7 @@ from sync_service.errors import (
     ResyncRequired,
     SyncError,
     Throttled,
+    WritesLocked,
 )
 
 Operation = Literal[
@@ -36,7 +37,7 @@ Operation = Literal[
 _RATE_REASONS = {"ratelimitexceeded", "userratelimitexceeded", "rate_limit_exceeded"}
 _SCOPE_REASONS = {"insufficientpermissions", "access_token_scope_insufficient"}
 _WRITES = {"insert", "update", "delete"}
-_HOURS_S = 3600.0
+_HOUR_S = 3600.0
 
 
 def classify(
@@ -55,7 +56,7 @@ def classify(
         case 401:
             return ReauthRequired(said)
         case 403 | 429:
-            return _refused(status, reasons, said, delay)
+            return _refused(operation, status, reasons, said, delay)
         case 404:
             if operation in ("list", "insert", "watch", "calendar"):
                 return ContainerGone(said)
@@ -121,13 +122,16 @@ def _bad_request(
     return Rejected(said)
 
 
-def _refused(status: int, reasons: frozenset[str], said: str, delay: float | None) -> SyncError:
+def _refused(
+    operation: Operation, status: int, reasons: frozenset[str], said: str, delay: float | None
+) -> SyncError:
+    if "quotaexceeded" in reasons and operation in _WRITES:
+        # Use limits against abuse: an account that made too many changes may only read for hours.
+        return WritesLocked(said, retry_after_s=delay)
+    if reasons & {"quotaexceeded", "dailylimitexceeded"}:
+        return Throttled(said, code="quota_exceeded", retry_after_s=max(delay or 0.0, _HOUR_S))
     if status == 429 or reasons & _RATE_REASONS:
         return Throttled(said, retry_after_s=delay)
-    if "quotaexceeded" in reasons:
-        return Throttled(said, code="quota_exceeded", retry_after_s=max(delay or 0.0, _HOURS_S))
-    if "dailylimitexceeded" in reasons:
-        return Throttled(said, code="quota_exceeded", retry_after_s=max(delay or 0.0, _HOURS_S))
     if reasons & _SCOPE_REASONS:
         return MissingScope(said)
     if "requiredaccesslevel" in reasons:

@@ -101,10 +101,19 @@ update public.calendars set full_sync_done = case when $3 then $2 else full_sync
 where id = $1
 
 -- name: note_synced
-update public.calendars
-set state = 'healthy', state_reason = null, last_error = null, last_synced_at = now(),
-  full_sync_total = case when $2 then full_sync_done else full_sync_total end
-where id = $1 and state not in ('paused', 'disconnected')
+-- Reading works; a calendar whose writes are parked goes on saying so.
+update public.calendars c
+set state = case when parked then c.state else 'healthy' end,
+  state_reason = case when parked then c.state_reason end,
+  last_error = case when parked then c.last_error end, last_synced_at = now(),
+  full_sync_total = case when $2 then c.full_sync_done else c.full_sync_total end
+from (
+  select s.id, k.writes_parked_until > now() and s.state = 'delayed'
+    and s.last_error ->> 'code' = 'quota_exceeded' as parked
+  from public.calendars s
+  join public.calendar_connections k on k.id = s.connection_id
+) as shown
+where c.id = $1 and shown.id = c.id and c.state not in ('paused', 'disconnected')
 
 -- name: disconnect
 update public.calendars

@@ -18,7 +18,7 @@ insert into public.calendar_connections as k
 values ($1, $2, $3, $4, $5, $6)
 on conflict (user_id, provider, account_id) do update set
   account_email = excluded.account_email, scopes = excluded.scopes, status = 'active',
-  last_error = null, updated_at = now()
+  last_error = null, rest_until = null, bulk_rest_until = null, updated_at = now()
 returning id
 
 -- name: save_tokens
@@ -55,6 +55,45 @@ update public.calendar_connections
 set status = 'reconnect_needed', last_error = $2, updated_at = now()
 where id = $1 and status = 'active' and updated_at <= $3
 returning true
+
+-- name: rest
+-- Nothing of the account is worked on, or nothing in bulk, for so many seconds.
+update public.calendar_connections k
+set rest_until = case when $3 then k.rest_until
+    else greatest(k.rest_until, now() + make_interval(secs => $2)) end,
+  bulk_rest_until = greatest(k.bulk_rest_until, now() + make_interval(secs => $2))
+from public.calendar_connections o
+where o.id = $1 and k.provider = o.provider and k.account_id = o.account_id
+
+-- name: park_writes
+-- Nothing of the account is written: for an hour, and for twice as long as the last time when that
+-- was within a day, up to a whole day. No row when it is parked already.
+update public.calendar_connections k
+set writes_parked_for = next.length, writes_parked_until = now() + next.length
+from public.calendar_connections o,
+  lateral (select case when o.writes_parked_until > now() - interval '1 day'
+    then least(interval '1 day', 2 * o.writes_parked_for)
+    else greatest(interval '1 hour', make_interval(secs => $2)) end as length) as next
+where o.id = $1 and k.provider = o.provider and k.account_id = o.account_id
+  and coalesce(o.writes_parked_until, '-infinity') <= now()
+returning k.id, k.user_id, k.writes_parked_until
+
+-- name: show_park
+update public.calendars
+set state = 'delayed', state_reason = $2, last_error = $3
+where connection_id = $1 and enabled and state not in ('paused', 'disconnected', 'action_required')
+
+-- name: end_parks
+-- What was parked and may go on is shown so; its work is claimed without that.
+with ended as (
+  update public.calendars c
+  set state = 'healthy', state_reason = null, last_error = null
+  from public.calendar_connections k
+  where k.id = c.connection_id and k.writes_parked_until <= now()
+    and c.state = 'delayed' and c.last_error ->> 'code' = 'quota_exceeded'
+  returning c.id
+)
+select pg_notify('calsync_queue', '') from ended limit 1
 
 -- name: note_error
 update public.calendar_connections set last_error = $2

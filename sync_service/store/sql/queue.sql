@@ -1,27 +1,7 @@
 -- name: claim_batch
--- Lease the most urgent rows whose calendar and connection can work now. A single index range is
--- read; rows that another worker is taking, or a user's transaction is touching, are passed over.
-with picked as (
-  select q.id, q.updated_at as asked_at
-  from public.sync_queue q
-  join public.calendars c on c.id = q.calendar_id
-  join public.calendar_connections k on k.id = c.connection_id
-  where q.status = 'pending' and q.run_at <= now()
-    and c.enabled and c.state not in ('paused', 'disconnected')
-    -- A calendar that was out of reach is tried by pulls alone, until one succeeds.
-    and (c.state <> 'action_required' or q.kind = 'pull')
-    and k.status = 'active'
-  order by q.priority, q.run_at, q.id
-  limit $1
-  for update of q skip locked
-)
-update public.sync_queue q
-set status = 'processing', attempts = q.attempts + 1, lease_token = gen_random_uuid(),
-  lease_until = now() + make_interval(secs => $2), updated_at = now()
-from picked
-where q.id = picked.id
-returning q.id, q.user_id, q.kind, q.event_id, q.calendar_id, q.reason, q.generation, q.attempts,
-  q.snoozes, q.lease_token, picked.asked_at, q.updated_at as claimed_at
+select id, user_id, kind, event_id, calendar_id, reason, priority, generation, attempts, snoozes,
+  lease_token, asked_at, claimed_at
+from private.claim_work($1, $2, $3)
 
 -- name: holds_lease
 -- Fence: the row's generation while the token is still the row's, kept so until this transaction ends.
@@ -55,10 +35,10 @@ set status = 'pending',
 where id = $1 and lease_token = $2
 
 -- name: hand_back
--- Not finished, and nobody's fault: others first, then on from here.
+-- Not finished, and nobody's fault: others first, then on from here, in bulk.
 update public.sync_queue
-set status = 'pending', run_at = now(), attempts = 0, lease_token = null, lease_until = null,
-  last_error = null, updated_at = now()
+set status = 'pending', run_at = now(), attempts = 0, priority = greatest(priority, 5::smallint),
+  lease_token = null, lease_until = null, last_error = null, updated_at = now()
 where id = $1 and lease_token = $2
 
 -- name: release_waiting
@@ -115,15 +95,26 @@ where status = 'processing' and lease_until < now()
 returning id
 
 -- name: next_run_in
--- Seconds until the next pending row is due; no row when there is none. Rows that cannot be claimed,
--- because their calendar or connection waits for its user, are not waited for.
-select greatest(0, extract(epoch from q.run_at - now()))::double precision
-from public.sync_queue q
-join public.calendars c on c.id = q.calendar_id
-join public.calendar_connections k on k.id = c.connection_id
-where q.status = 'pending' and c.enabled and c.state not in ('paused', 'disconnected')
-  and (c.state <> 'action_required' or q.kind = 'pull') and k.status = 'active'
-order by q.run_at limit 1
+-- Seconds until the next pending row can be claimed, bulk left out unless $1; no row when there is
+-- none. What waits for its user is not waited for, nor are rows behind a write under way.
+select min(greatest(0, extract(epoch from greatest(due.run_at, due.at) - clock_timestamp())))
+  ::double precision
+from private.waiting_calendars w
+cross join lateral (
+  (select q.run_at, w.writes_from as at from public.sync_queue q
+   where q.status = 'pending' and q.calendar_id = w.calendar_id and q.kind = 'push'
+     and q.priority < 5 order by q.priority, q.run_at limit 1)
+  union all
+  (select q.run_at, greatest(w.writes_from, w.bulk_from) from public.sync_queue q
+   where $1 and q.status = 'pending' and q.calendar_id = w.calendar_id and q.kind = 'push'
+     and q.priority >= 5 order by q.priority, q.run_at limit 1)
+  union all
+  (select q.run_at, case when q.priority < 5 then w.reads_from
+     else greatest(w.reads_from, w.bulk_from) end from public.sync_queue q
+   where q.status = 'pending' and q.calendar_id = w.calendar_id and q.kind = 'pull'
+     and ($1 or q.priority < 5) limit 1)
+) as due
+where due.at < 'infinity'
 
 -- name: request_pulls
 select count(*) from (
