@@ -102,6 +102,7 @@ async def serve(settings: Settings) -> bool:
             waiting = [part for part in parts if not part.done()]
             await asyncio.wait([told, *waiting], return_when=asyncio.FIRST_COMPLETED)
         await drainer.stop(_GRACE_S)
+        await hub.meter.write()
         dead = [part for part in parts if _died(part)]
         for part in dead:
             _log.critical("part_died", exc_info=part.exception())

@@ -90,7 +90,8 @@ def parse_row(row: Row) -> Row:
     """Return *row* with its timestamps, and those of embedded rows, as UTC datetimes."""
     parsed: Row = {}
     for name, value in row.items():
-        if isinstance(value, str) and (name in _TIMESTAMP_COLUMNS or name.endswith(("_at", "_until"))):
+        timed = name in _TIMESTAMP_COLUMNS or name.endswith(("_at", "_until"))
+        if isinstance(value, str) and timed:
             parsed[name] = parse_time(value)
         elif isinstance(value, list) and name in _EMBEDDED:
             parsed[name] = [parse_row(cast("Row", item)) for item in cast("list[Any]", value)]

@@ -94,7 +94,7 @@ class LiveAccount:
         """Do `admit`, from the share of work in *bulk* or from the whole."""
         budgets = [*self._budgets, self.pace(writes_to)] if writes_to else self._budgets
         await self._limiter.admit(budgets, weight, bulk=bulk)
-        await self._meter.count(self._connection.provider, self._connection.id, weight)
+        self._meter.count(self._connection.provider, self._connection.id, weight)
 
     async def access_token(self, *, rejected: str | None = None) -> str:
         """Return a token with at least five minutes left.

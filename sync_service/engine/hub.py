@@ -75,7 +75,6 @@ async def open_hub(settings: Settings, pool: Pool) -> AsyncGenerator[Hub]:
     )
     limits = httpx.Limits(max_connections=100, max_keepalive_connections=50)
     async with httpx.AsyncClient(timeout=_TIMEOUT, limits=limits) as http:
-        meter = Meter(pool)
         try:
             yield Hub(
                 settings=settings,
@@ -84,8 +83,7 @@ async def open_hub(settings: Settings, pool: Pool) -> AsyncGenerator[Hub]:
                 http=http,
                 providers={"google": GoogleProvider(settings, http)},
                 limiter=Limiter(redis),
-                meter=meter,
+                meter=Meter(pool),
             )
         finally:
-            await meter.write()
             await redis.aclose()

@@ -1,11 +1,11 @@
 """What provider calls cost, by connection and day: counted in memory, added up in Postgres.
 
-A process that dies takes the last seconds of its count along; nothing but the count depends on it.
+A worker writes its count with every sweep, an API process after the calls of a request. One that
+dies takes the last seconds of its count along; nothing but the count depends on it.
 """
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from uuid import UUID
 
@@ -19,7 +19,6 @@ from sync_service.store.pool import Pool
 DAILY_UNITS = 1_000_000
 """Units a day and project from which Google bills (Calendar API guide, 'Usage limits')."""
 _WARN_FROM = 0.8
-_EVERY_S = 5.0
 _log = structlog.get_logger(__name__)
 
 
@@ -29,19 +28,15 @@ class Meter:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._spent: Counter[UUID] = Counter()
-        self._written_at = time.monotonic()
         self._warned: tuple[str, int] | None = None
 
-    async def count(self, provider: str, connection_id: UUID, units: int) -> None:
+    def count(self, provider: str, connection_id: UUID, units: int) -> None:
         """Add *units* to what *connection_id* spent today."""
         telemetry.provider_units.labels(provider).inc(units)
         self._spent[connection_id] += units
-        if time.monotonic() - self._written_at > _EVERY_S:
-            await self.write()
 
     async def write(self) -> None:
         """Put on record what was counted since the last time."""
-        self._written_at = time.monotonic()
         spent, self._spent = self._spent, Counter()
         if not spent:
             return

@@ -30,7 +30,7 @@ else:
     _Connection = asyncpg.Connection
 
 VICTIM = "calsync-victim"
-_WRITES = re.compile(r"\b(insert|update|delete|enqueue_\w+|pg_notify|pg_advisory\w*)\b")
+_WRITES = re.compile(r"\b(insert|update|delete|enqueue_\w+|claim_work|pg_notify|pg_advisory\w*)\b")
 _NO_WRITES = re.compile(r"--[^\n]*|\bfor (no key )?update\b")
 _PATHS = [
     (re.compile(pattern), name)

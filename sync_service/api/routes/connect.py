@@ -80,6 +80,7 @@ class CallbackController(Controller):
             services.hub, provider=provider, state=oauth_state or "", code=code, error=error
         )
         if finished.connection_id is not None:
+            await services.hub.meter.write()
             await doorbell.ring(services.redis, doorbell.DRAIN, job_id=doorbell.DRAIN)
         if finished.return_to is None:
             return _page(finished.status, finished.detail)

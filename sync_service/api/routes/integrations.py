@@ -48,6 +48,7 @@ class IntegrationController(Controller):
         """Stop the channels, revoke the grant and wipe the tokens; events stay on both sides."""
         await _require_own(user_data, connection_id)
         await connections.disconnect(services.hub, connection_id)
+        await services.hub.meter.write()
 
     @post(
         "/{connection_id:uuid}/sync",
