@@ -7,7 +7,7 @@ from datetime import datetime
 from uuid import UUID
 
 from sync_service.core.event import Content
-from sync_service.providers.base import RemoteEvent
+from sync_service.providers.base import OccurrenceRef, RemoteEvent
 from sync_service.store import trail
 from sync_service.store.events import NewEvent
 from sync_service.store.mappings import Agreement
@@ -18,11 +18,18 @@ class Arrival:
     """A remote version: *remote* is None when it is deleted there.
 
     *base* replaces the mapping's base where we know better: the content that we just sent.
+    *cancelled* names the occurrence where it is one that was cancelled.
     """
 
     external_id: str
     remote: RemoteEvent | None
     base: Content | None = None
+    cancelled: OccurrenceRef | None = None
+
+    @property
+    def occurrence(self) -> OccurrenceRef | None:
+        """Which occurrence of a series this is, if it is one."""
+        return self.remote.occurrence if self.remote else self.cancelled
 
 
 @dataclass(frozen=True)
@@ -67,3 +74,4 @@ class Writes:
     parked: list[UUID] = field(default_factory=list[UUID])
     pushes: dict[UUID, str] = field(default_factory=dict[UUID, str])
     conflicts: list[trail.Conflict] = field(default_factory=list[trail.Conflict])
+    series: list[UUID] = field(default_factory=list[UUID])

@@ -9,6 +9,7 @@ looks at all of them together.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -17,11 +18,13 @@ import structlog
 from sync_service.engine import breaker, channels, preview
 from sync_service.engine.arrivals import Arrival, Feed, Settled
 from sync_service.engine.hub import Hub
+from sync_service.engine.occurrences import missing_series
 from sync_service.engine.settle import settle
 from sync_service.errors import ContainerGone, ProviderUnavailable, ResyncRequired
-from sync_service.providers.base import ChangePage, RemoteEvent, RemovedEvent
+from sync_service.providers.base import ChangePage, RemoteEvent, RemovedEvent, Session
 from sync_service.store import calendars, connections, events, mappings, queue
 from sync_service.store.calendars import Calendar
+from sync_service.store.mappings import Doomed
 from sync_service.store.pool import Connection, transaction
 from sync_service.store.queue import Task
 
@@ -83,7 +86,7 @@ async def pull(hub: Hub, task: Task) -> str:
             turn.removed.clear()
             turn.asked_at = None
             continue
-        if not await _apply(hub, task, calendar, changes, turn):
+        if not await _apply(hub, task, session, calendar, changes, turn):
             return "nothing"
         if changes.next_page is None:
             return "pulled"
@@ -121,7 +124,12 @@ async def _at_start_of_page(
 
 
 async def _apply(
-    hub: Hub, task: Task, calendar: Calendar, changes: ChangePage, turn: _Turn
+    hub: Hub,
+    task: Task,
+    session: Session,
+    calendar: Calendar,
+    changes: ChangePage,
+    turn: _Turn,
 ) -> bool:
     """Commit a page together with the position after it; False when the lease was lost."""
     turn.asked_at = turn.asked_at or calendar.read_at
@@ -132,8 +140,11 @@ async def _apply(
         since=_since(hub, calendar),
         pass_id=calendar.pass_id,
     )
-    arrivals = _arrivals(changes, turn.removed)
+    arrivals = _arrivals(changes, turn.removed, complete=calendar.pass_id is not None)
     listed = len(arrivals)
+    gone = list(turn.removed.values()) if last else []
+    series = await missing_series(hub, task, session, calendar, [*arrivals, *gone])
+    arrivals = [*series, *arrivals]
     provider = hub.providers[calendar.provider]
     async with transaction(hub.pool) as connection:
         await calendars.lock_feed(connection, calendar.id)
@@ -173,8 +184,9 @@ async def _removals(
         await breaker.bring_back(connection, calendar, doomed)
         return []
     live = await mappings.count_live(connection, calendar.id)
-    if calendar.deletions is None and breaker.trips(len(doomed), live, hub.settings):
-        await breaker.hold(connection, calendar, doomed, live)
+    whole = _whole(doomed)
+    if calendar.deletions is None and breaker.trips(len(whole), live, hub.settings):
+        await breaker.hold(connection, calendar, whole, live)
         return None
     return list(removed.values())
 
@@ -235,8 +247,9 @@ async def _missing_are_seen_to(
         await breaker.bring_back(connection, calendar, missing)
         return True
     live = await mappings.count_live(connection, calendar.id)
-    if calendar.deletions is None and breaker.trips(len(missing), live, hub.settings):
-        await breaker.hold(connection, calendar, missing, live)
+    whole = _whole(missing)
+    if calendar.deletions is None and breaker.trips(len(whole), live, hub.settings):
+        await breaker.hold(connection, calendar, whole, live)
         return False
     await mappings.look_again(connection, [event.mapping_id for event in missing])
     await queue.enqueue_pushes(
@@ -246,17 +259,31 @@ async def _missing_are_seen_to(
     return True
 
 
-def _arrivals(changes: ChangePage, removed: dict[str, Arrival]) -> list[Arrival]:
-    """Return the last word on each live event of the page; what is gone is put into *removed*."""
+def _whole(doomed: Sequence[Doomed]) -> list[Doomed]:
+    """Leave out occurrences: deleting a series is one deletion, cancelling a meeting none."""
+    return [event for event in doomed if event.series_id is None]
+
+
+def _arrivals(changes: ChangePage, removed: dict[str, Arrival], *, complete: bool) -> list[Arrival]:
+    """Return the last word on each live event of the page; what is gone is put into *removed*.
+
+    A *complete* listing names nothing that is gone but the occurrences that do not take place;
+    whoever resumes it after a kill would not know what an earlier page removed.
+    """
     latest: dict[str, Arrival] = {}
     for change in changes.changes:
+        external_id = change.external_id
         match change:
             case RemoteEvent():
-                latest[change.external_id] = Arrival(change.external_id, change)
-                removed.pop(change.external_id, None)
+                latest[external_id] = Arrival(external_id, change)
+                removed.pop(external_id, None)
             case RemovedEvent():
-                removed[change.external_id] = Arrival(change.external_id, None)
-                latest.pop(change.external_id, None)
+                gone = Arrival(external_id, None, cancelled=change.occurrence)
+                latest.pop(external_id, None)
+                if not complete:
+                    removed[external_id] = gone
+                elif change.occurrence:
+                    latest[external_id] = gone
     return list(latest.values())
 
 

@@ -8,17 +8,17 @@ commits together with it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal
 from uuid import uuid4
 
 from sync_service.core.event import Content
 from sync_service.core.merge import with_landed
+from sync_service.engine import occurrences
 from sync_service.engine.arrivals import Arrival
 from sync_service.engine.hub import Hub
-from sync_service.engine.sending import as_sent, units_to_create, units_to_update, wished
+from sync_service.engine.sending import as_sent, wished
 from sync_service.engine.settle import settle
+from sync_service.engine.steps import Series, Step, View, next_step
 from sync_service.errors import (
     ChangedMeanwhile,
     Gone,
@@ -28,7 +28,7 @@ from sync_service.errors import (
     Retryable,
     Unmappable,
 )
-from sync_service.providers.base import Mark, Provider, RemoteEvent, Session
+from sync_service.providers.base import Mark, RemoteEvent, Session
 from sync_service.store import calendars, connections, events, mappings, queue, trail
 from sync_service.store.calendars import Calendar
 from sync_service.store.events import EventRow
@@ -41,60 +41,6 @@ _ROUNDS = 6
 _GLANCES = 3
 """How often an id that is taken and yet not found is tried again before another one is chosen: an
 insert whose answer was lost may show late (contract of `events.insert`: reads may lag)."""
-
-
-@dataclass(frozen=True)
-class View:
-    """What a push knows before each step; *wanted* says that the calendar should hold the event.
-
-    *generation* is that of the queue row before anything else was read.
-    """
-
-    generation: int
-    calendar: Calendar
-    event: EventRow | None
-    mapping: Mapping | None
-    wanted: bool
-
-
-@dataclass(frozen=True)
-class Step:
-    """The next thing to do. *units* are sent by a create or an update."""
-
-    do: Literal["nothing", "look", "create", "update", "delete"]
-    units: frozenset[str] = frozenset()
-
-
-def next_step(view: View, provider: Provider) -> Step:
-    """Decide from what is on record. Raises `Unmappable` for what must not be sent."""
-    mapping, event = view.mapping, view.event
-    if mapping is None:
-        return _create_step(view, provider) if view.wanted else Step("nothing")
-    if mapping.status == "deleted":
-        if view.wanted:
-            return _create_step(view, provider)
-        # A try that died may have made it again.
-        return Step("look") if mapping.stale or mapping.intent is not None else Step("nothing")
-    if mapping.status == "conflict":
-        return Step("nothing")
-    if view.calendar.direction == "pull":
-        return Step("look") if mapping.stale else Step("nothing")
-    if mapping.status == "pending":
-        # A try that died may have made it, and somebody may have edited it there since.
-        return _create_step(view, provider) if view.wanted else Step("look")
-    if mapping.stale or mapping.intent is not None:
-        return Step("look")
-    if not view.wanted or event is None or mapping.base is None:
-        if mapping.read_only:
-            raise Unmappable(mapping.read_only, code="remote_read_only")
-        return Step("delete")
-    units = units_to_update(provider, view.calendar, event, mapping)
-    return Step("update", units) if units else Step("nothing")
-
-
-def _create_step(view: View, provider: Provider) -> Step:
-    assert view.event is not None  # noqa: S101  # only wanted events are created
-    return Step("create", units_to_create(provider, view.calendar, view.event))
 
 
 async def push(hub: Hub, task: Task) -> str:
@@ -110,8 +56,8 @@ async def push(hub: Hub, task: Task) -> str:
             return "nothing"
         provider = hub.providers[view.calendar.provider]
         step = next_step(view, provider)
-        if step.do == "nothing":
-            await _finish(hub, task, view)
+        if step.do in ("nothing", "forget"):
+            await _finish(hub, task, view, forget=step.do == "forget")
             return "nothing"
         connection = await connections.read(hub.pool, view.calendar.connection_id)
         if connection is None:
@@ -122,6 +68,11 @@ async def push(hub: Hub, task: Task) -> str:
             if step.do == "look":
                 await _look(hub, task, session, view)
                 continue
+            if step.do == "pair":
+                if await occurrences.pair(hub, task, session, view):
+                    continue
+                await _finish(hub, task, view, forget=True)
+                return "nothing"
             if step.do == "create" and _begun(view) and await _found(hub, task, session, view):
                 continue
             return await _write(hub, task, session, view, step)
@@ -150,15 +101,30 @@ async def _view(hub: Hub, task: Task) -> View | None:
             return None
         event = await events.read(connection, task.event_id)
         mapping = await mappings.read_pair(connection, task.event_id, task.calendar_id)
-        wanted = (
-            calendar.direction != "pull"
-            and event is not None
-            and event.live
-            and await calendars.belongs(
-                connection, event.user_id, event.calendar_id, event.id, task.calendar_id
+        wanted = await _is_wanted(connection, calendar, event)
+        series = None
+        if event is not None and event.series_id is not None:
+            master = await events.read(connection, event.series_id)
+            if master is None:
+                return View(generation, calendar, None, mapping, wanted=False)
+            series = Series(
+                master,
+                await mappings.read_pair(connection, master.id, calendar.id),
+                wanted=await _is_wanted(connection, calendar, master),
             )
+            wanted = wanted and series.wanted
+    return View(generation, calendar, event, mapping, wanted, series)
+
+
+async def _is_wanted(connection: Connection, calendar: Calendar, event: EventRow | None) -> bool:
+    return (
+        calendar.direction != "pull"
+        and event is not None
+        and event.live
+        and await calendars.belongs(
+            connection, event.user_id, event.calendar_id, event.id, calendar.id
         )
-    return View(generation, calendar, event, mapping, wanted)
+    )
 
 
 async def _write(hub: Hub, task: Task, session: Session, view: View, step: Step) -> str:
@@ -346,9 +312,14 @@ async def _choose_another_id(hub: Hub, view: View) -> None:
     await mappings.rename(hub.pool, mapping.id, tried[following])
 
 
-async def _finish(hub: Hub, task: Task, view: View) -> None:
+async def _finish(hub: Hub, task: Task, view: View, *, forget: bool) -> None:
     async with transaction(hub.pool) as connection:
         mapping, event = view.mapping, view.event
+        if mapping and forget:
+            await mappings.lock(connection, [mapping.id])
+            if not await queue.holds_lease(connection, task):
+                return
+            await mappings.settle_deleted(connection, [mapping.id])
         if mapping and event and view.wanted and mapping.status in ("synced", "failed"):
             await mappings.settle_version(connection, mapping.id, event.version)
         await _note_told(connection, view)

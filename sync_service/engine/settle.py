@@ -9,16 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
+from typing import Any
 from uuid import UUID, uuid4
 
 from sync_service.core import plan as planning
 from sync_service.core.event import Content, to_json
 from sync_service.core.fingerprint import fingerprint
 from sync_service.core.merge import equal, with_landed
+from sync_service.core.occurrence import plain
 from sync_service.core.plan import Plan
 from sync_service.engine.arrivals import Arrival, Feed, Settled, Writes
 from sync_service.engine.sending import held_units
-from sync_service.providers.base import Capabilities, Provider, RemoteEvent
+from sync_service.providers.base import Capabilities, OccurrenceRef, Provider, RemoteEvent
 from sync_service.store import events, mappings, queue, trail
 from sync_service.store.calendars import Calendar
 from sync_service.store.events import EventRow, NewEvent
@@ -53,7 +56,8 @@ async def settle(
     if generation is None:
         return None
     settlement.late = looked is not None and generation > looked
-    for arrival in arrivals:
+    # A series is settled before its occurrences, in whatever order they came.
+    for arrival in sorted(arrivals, key=lambda arrival: arrival.occurrence is not None):
         settlement.decide(arrival)
     return await settlement.write(connection)
 
@@ -74,14 +78,31 @@ class _Settlement:
         self._mappings: dict[str, Mapping] = {}
         self._pushing: set[UUID] = set()
         self._taken: set[UUID] = set()
+        self._exceptions: dict[tuple[UUID, datetime], UUID] = {}
+        self._agreed: dict[str, tuple[UUID, Content]] = {}
         self._candidates: list[UUID] = []
         self._writes = Writes()
 
     async def load(self, connection: Connection, arrivals: Sequence[Arrival]) -> None:
         """Lock what the arrivals are about: events first, then mappings, each by id."""
         calendar_id = self._calendar.id
+        places = [arrival.occurrence for arrival in arrivals if arrival.occurrence]
         pairs = await mappings.find(
-            connection, calendar_id, [arrival.external_id for arrival in arrivals]
+            connection,
+            calendar_id,
+            [
+                *(arrival.external_id for arrival in arrivals),
+                *{place.series for place in places},
+            ],
+        )
+        events_of = {external_id: event_id for _, event_id, external_id in pairs}
+        self._exceptions = await events.exceptions(
+            connection,
+            [
+                (events_of[place.series], place.original_start)
+                for place in places
+                if place.series in events_of
+            ],
         )
         marked = await events.owned(
             connection,
@@ -106,7 +127,7 @@ class _Settlement:
             ical_uids=[remote.ical_uid for remote in unknown if remote.ical_uid],
         )
         event_ids = {event_id for _, event_id, _ in pairs} | marked
-        event_ids |= {event.id for event in candidates}
+        event_ids |= {event.id for event in candidates} | {*self._exceptions.values()}
         self._events = await events.lock(connection, event_ids)
         self._candidates = [event.id for event in candidates if event.id in self._events]
         locked = await mappings.lock(connection, [mapping_id for mapping_id, _, _ in pairs])
@@ -119,11 +140,17 @@ class _Settlement:
         """Decide what follows from one arrival."""
         mapping = self._mappings.get(arrival.external_id)
         if mapping is None:
-            if arrival.remote is not None:
+            if arrival.occurrence is not None:
+                self._meet_occurrence(arrival, arrival.occurrence)
+            elif arrival.remote is not None:
                 self._meet(arrival.remote)
             return
         local = self._events.get(mapping.event_id)
+        if local and arrival.occurrence and not self._stands_for(local, arrival.occurrence):
+            return
         if self._feed:
+            if self._feed.pass_id is not None and arrival.remote is None:
+                return  # The end of the pass asks about everything that it did not see alive.
             if self._feed.pass_id is not None and arrival.remote is not None:
                 self._writes.seen.append(mapping.id)
             if self._is_old_news(mapping, local, arrival.remote):
@@ -210,6 +237,64 @@ class _Settlement:
         )
         self._agree(mapping, remote, version=1)
 
+    def _meet_occurrence(self, arrival: Arrival, place: OccurrenceRef) -> None:
+        """An occurrence that differs, or does not take place, and that we do not know yet."""
+        if self._calendar.direction == "push" and not self._looked:
+            return
+        series = self._series_of(place)
+        if series is None:
+            return
+        series_id, content = series
+        usual = plain(content, place.original_start)
+        event_id = self._exceptions.get((series_id, place.original_start))
+        if event_id is not None:
+            if event_id not in self._taken:
+                mapping = replace(
+                    # What both sides started from is the occurrence as the series has it.
+                    self._new_mapping(uuid4(), event_id, arrival.external_id),
+                    base=usual,
+                    occurrence=place,
+                )
+                self._compare(mapping, self._events.get(event_id), arrival)
+            return
+        event_id = uuid4()
+        mapping = self._new_mapping(uuid4(), event_id, arrival.external_id)
+        mapping = replace(mapping, base=usual, occurrence=place)
+        remote = arrival.remote
+        self._writes.inserts.append(
+            NewEvent(
+                event_id,
+                self._calendar.user_id,
+                self._calendar.id,
+                remote.content if remote else usual,
+                series_id=series_id,
+                original_start=place.original_start,
+                deleted=remote is None,
+            )
+        )
+        if remote is None:
+            self._agree_gone(mapping)
+        else:
+            self._agree(mapping, remote, version=1)
+
+    def _series_of(self, place: OccurrenceRef) -> tuple[UUID, Content] | None:
+        """Return the event that is the series, and what the remote side says of it."""
+        if place.series in self._agreed:
+            return self._agreed[place.series]
+        mapping = self._mappings.get(place.series)
+        if mapping is None or mapping.status == "deleted":
+            return None
+        event = self._events.get(mapping.event_id)
+        content = mapping.base or (event.content if event else None)
+        return (mapping.event_id, content) if event and content else None
+
+    def _stands_for(self, local: EventRow, place: OccurrenceRef) -> bool:
+        """Whether a row is still about this occurrence; a series that was split took it along."""
+        series = self._series_of(place)
+        return local.original_start == place.original_start and (
+            series is None or series[0] == local.series_id
+        )
+
     def _twin(self, remote: RemoteEvent) -> EventRow | None:
         """Return the event of ours that this is: by its iCalendar id, or as both say the same."""
         free = [
@@ -289,8 +374,10 @@ class _Settlement:
                 writes.updates[event_id] = decided.local
         elif decided.local == "delete":
             writes.deletes.append(event_id)
-        if remote is None:
+        if remote is None and mapping.external_id in self._mappings:
             writes.tombstones.append(mapping.id)
+        elif remote is None:
+            self._agree_gone(mapping)
         else:
             self._agree(mapping, remote, version=local.version if local else None)
         if decided.push and not self._looked:
@@ -302,6 +389,12 @@ class _Settlement:
         unlisted = mapping.unlisted and not self._feed and not self._looked
         if unlisted:
             self._writes.pushes[mapping.event_id] = "look_again"
+        self._agreed[mapping.external_id] = (mapping.event_id, remote.content)
+        print_now = fingerprint(remote.content, self._capabilities.units)
+        if remote.content.recurrence and mapping.event_id in self._events:
+            was = mapping.base and fingerprint(mapping.base, self._capabilities.units)
+            if mapping.status != "synced" or was != print_now:
+                self._writes.series.append(mapping.event_id)
         self._writes.agreements.append(
             Agreement(
                 id=mapping.id,
@@ -314,14 +407,35 @@ class _Settlement:
                 etag=remote.etag,
                 external_updated_at=remote.modified_at,
                 base=to_json(remote.content),
-                fingerprint=fingerprint(remote.content, self._capabilities.units),
+                fingerprint=print_now,
                 event_version=version,
                 sync_source=self._calendar.provider if mapping.base is None else "app",
                 status="synced",
                 stale=unlisted or (mapping.stale and not self._looked),
                 seen_pass=pass_id,
-                provider_data=remote.data
-                | ({"read_only": remote.read_only} if remote.read_only else {}),
+                provider_data=remote.data | _provider_data(remote.read_only, remote.occurrence),
+            )
+        )
+
+    def _agree_gone(self, mapping: Mapping) -> None:
+        """Keep in mind that an occurrence does not take place, though no copy of it was known."""
+        self._writes.agreements.append(
+            Agreement(
+                id=mapping.id,
+                user_id=mapping.user_id,
+                event_id=mapping.event_id,
+                calendar_id=mapping.calendar_id,
+                external_id=mapping.external_id,
+                ical_uid=None,
+                html_link=None,
+                etag=None,
+                external_updated_at=None,
+                base=to_json(mapping.base) if mapping.base else None,
+                fingerprint=None,
+                event_version=None,
+                sync_source=self._calendar.provider,
+                status="deleted",
+                provider_data=_provider_data(None, mapping.occurrence),
             )
         )
 
@@ -387,6 +501,13 @@ class _Settlement:
             ],
         )
         await mappings.settle_deleted(connection, writes.tombstones)
+        await mappings.settle_series_deleted(connection, self._calendar.id, writes.deletes)
+        await events.follow_series(
+            connection,
+            self._calendar.id,
+            writes.series,
+            known={agreement.event_id for agreement in writes.agreements},
+        )
         await mappings.look_again(connection, writes.look_again)
         await mappings.park(connection, writes.parked)
         if self._feed and self._feed.pass_id:
@@ -408,3 +529,15 @@ class _Settlement:
         )
         await events.announce(connection, calendar.user_id, settled.touched)
         return settled
+
+
+def _provider_data(read_only: str | None, occurrence: OccurrenceRef | None) -> dict[str, Any]:
+    data: dict[str, Any] = {}
+    if read_only:
+        data["read_only"] = read_only
+    if occurrence:
+        data["occurrence"] = {
+            "series": occurrence.series,
+            "original_start": occurrence.original_start.isoformat(),
+        }
+    return data

@@ -34,6 +34,8 @@ class Capabilities:
     """Changes can be announced to us."""
     writable: bool
     """The account may change what it holds."""
+    occurrences: bool
+    """One occurrence of a series can differ from the others, or be cancelled."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +47,16 @@ class Mark:
 
 
 @dataclass(frozen=True)
+class OccurrenceRef:
+    """One occurrence: the remote id of its *series*, and when that would have it start (UTC)."""
+
+    series: str
+    original_start: datetime
+
+
+@dataclass(frozen=True)
 class RemoteEvent:
-    """A remote event as it stands, translated.
+    """A remote event as it stands, translated; *occurrence* is set for one of a series.
 
     *modified_at* comes from the provider's clock. *kind* is the provider's word for events of this
     sort, `default` for most. *read_only* gives the reason why nobody but the provider may change
@@ -63,6 +73,7 @@ class RemoteEvent:
     kind: str = "default"
     read_only: str | None = None
     data: dict[str, Any] = field(default_factory=dict[str, Any])
+    occurrence: OccurrenceRef | None = None
 
 
 @dataclass(frozen=True)
@@ -75,9 +86,10 @@ class Created:
 
 @dataclass(frozen=True)
 class RemovedEvent:
-    """A remote event that is no longer there."""
+    """A remote event that is no longer there, or an *occurrence* that was cancelled."""
 
     external_id: str
+    occurrence: OccurrenceRef | None = None
 
 
 Change = RemoteEvent | RemovedEvent
@@ -190,6 +202,18 @@ class Session(Protocol):
 
     async def get(self, calendar: CalendarRef, external_id: str) -> RemoteEvent | None:
         """Return the event as it is now; None when it is deleted or never was."""
+        ...
+
+    async def occurrence(
+        self, calendar: CalendarRef, series: str, original_start: datetime, *, all_day: bool
+    ) -> RemoteEvent | RemovedEvent | None:
+        """Return one occurrence as it is now; None when the series has none at that time."""
+        ...
+
+    async def revive_occurrence(
+        self, calendar: CalendarRef, external_id: str, *, notify: Notify
+    ) -> RemoteEvent:
+        """Make a cancelled occurrence take place again, as it was; answers what it is then."""
         ...
 
     async def create(

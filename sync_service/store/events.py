@@ -23,6 +23,7 @@ class EventRow:
     """A row of `calendar_events`: what it says and what the machine needs to know about it.
 
     *wishes* says whom to tell of the change that made a version, by version; only `read` fills it.
+    One that stands for an occurrence of a series has *series_id* and *original_start*.
     """
 
     id: UUID
@@ -34,6 +35,8 @@ class EventRow:
     deleted_at: datetime | None
     ical_uid: str | None
     wishes: dict[str, str] = field(default_factory=dict[str, str])
+    series_id: UUID | None = None
+    original_start: datetime | None = None
 
     @property
     def live(self) -> bool:
@@ -43,7 +46,10 @@ class EventRow:
 
 @dataclass(frozen=True)
 class NewEvent:
-    """An event to insert; *calendar_id* becomes its home, *ical_uid* is the provider's for it."""
+    """An event to insert; *calendar_id* becomes its home, *ical_uid* is the provider's for it.
+
+    With *series_id* and *original_start* it is an occurrence, a cancelled one where *deleted*.
+    """
 
     id: UUID
     user_id: UUID
@@ -51,6 +57,9 @@ class NewEvent:
     content: Content
     ical_uid: str | None = None
     kind: str = "default"
+    series_id: UUID | None = None
+    original_start: datetime | None = None
+    deleted: bool = False
 
 
 def read_row(row: asyncpg.Record) -> EventRow:
@@ -65,6 +74,8 @@ def read_row(row: asyncpg.Record) -> EventRow:
         deleted_at=row["deleted_at"],
         ical_uid=row["ical_uid"],
         wishes=row.get("wishes") or {},
+        series_id=row["series_id"],
+        original_start=row["original_start_time"],
     )
 
 
@@ -89,6 +100,9 @@ async def insert(connection: Connection, events: Sequence[NewEvent]) -> dict[UUI
             "calendar_id": event.calendar_id,
             "ical_uid": event.ical_uid,
             "kind": event.kind,
+            "series_id": event.series_id,
+            "original_start_time": event.original_start,
+            "deleted": event.deleted,
             **_columns(event.content),
         }
         for event in events
@@ -125,6 +139,29 @@ async def enqueue_differences(
     """
     queued = await connection.fetchval(_SQL["enqueue_differences"], calendar_id, user_id, since)
     return int(queued or 0)
+
+
+async def exceptions(
+    connection: Connection, keys: Iterable[tuple[UUID, datetime]]
+) -> dict[tuple[UUID, datetime], UUID]:
+    """Return the rows that stand for these occurrences, each given as (series, original start)."""
+    wanted = list(keys)
+    if not wanted:
+        return {}
+    series, starts = (list(column) for column in zip(*wanted, strict=True))
+    rows = await connection.fetch(_SQL["exceptions"], series, starts)
+    return {(row["series_id"], row["original_start_time"]): row["id"] for row in rows}
+
+
+async def follow_series(
+    connection: Connection, calendar_id: UUID, series_ids: Sequence[UUID], *, known: set[UUID]
+) -> None:
+    """After these series changed in the calendar: look at what stands for their occurrences.
+
+    Of *known* events the remote copy was read just now.
+    """
+    if series_ids:
+        await connection.execute(_SQL["follow_series"], calendar_id, series_ids, list(known))
 
 
 async def adoptable(

@@ -13,6 +13,7 @@ import msgspec
 
 from sync_service.core.event import Content, from_json, to_json
 from sync_service.errors import SyncError
+from sync_service.providers.base import OccurrenceRef
 from sync_service.store.pool import Connection, Pool
 from sync_service.store.statements import load
 
@@ -28,6 +29,7 @@ class Doomed:
     user_id: UUID
     title: str
     start_time: datetime
+    series_id: UUID | None
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,7 @@ class Mapping:
     *intent* is a write that was begun and never accounted for. *unlisted* says that a full listing
     ended while the copy was being made. *data* is what the provider keeps of the version under
     *etag*. Wishes to tell guests are done up to *told_version* of the event.
+    ended while the copy was being made. *occurrence* tells which one of a series the copy is.
     """
 
     id: UUID
@@ -63,6 +66,7 @@ class Mapping:
     unlisted: bool = False
     data: dict[str, Any] = field(default_factory=dict[str, Any])
     told_version: int | None = None
+    occurrence: OccurrenceRef | None = None
 
 
 @dataclass(frozen=True)
@@ -108,11 +112,12 @@ def read_row(row: asyncpg.Record) -> Mapping:
         unlisted=row["status"] == "pending" and row["seen_pass"] is not None,
         data=row["provider_data"],
         told_version=row["told_version"],
+        occurrence=_read_occurrence(row["provider_data"].get("occurrence")),
     )
 
 
 async def find(
-    connection: Connection, calendar_id: UUID, external_ids: Sequence[str]
+    connection: Connection | Pool, calendar_id: UUID, external_ids: Sequence[str]
 ) -> list[tuple[UUID, UUID, str]]:
     """Return (mapping id, event id, remote id) of the remote ids that are mapped."""
     rows = await connection.fetch(_SQL["find"], calendar_id, external_ids)
@@ -215,6 +220,19 @@ async def settle_deleted(connection: Connection, ids: Sequence[UUID]) -> None:
         await connection.execute(_SQL["settle_deleted"], ids)
 
 
+async def settle_series_deleted(
+    connection: Connection, calendar_id: UUID, series_ids: Sequence[UUID]
+) -> None:
+    """The same for what stands for occurrences of series that are gone."""
+    if series_ids:
+        await connection.execute(_SQL["settle_series_deleted"], calendar_id, series_ids)
+
+
+async def forget(connection: Connection, mapping_id: UUID) -> None:
+    """Remove a mapping whose remote event is not the one that its event stands for any more."""
+    await connection.execute(_SQL["forget"], mapping_id)
+
+
 async def settle_version(connection: Connection, mapping_id: UUID, version: int) -> None:
     """Record that version *version* of the event says what the remote copy says."""
     await connection.execute(_SQL["settle_version"], mapping_id, version)
@@ -272,6 +290,12 @@ async def park(connection: Connection, ids: Sequence[UUID]) -> None:
     """Leave these alone on both sides until the user settles their conflict."""
     if ids:
         await connection.execute(_SQL["park"], ids)
+
+
+def _read_occurrence(stored: dict[str, str] | None) -> OccurrenceRef | None:
+    if stored is None:
+        return None
+    return OccurrenceRef(stored["series"], datetime.fromisoformat(stored["original_start"]))
 
 
 def _read_intent(stored: dict[str, Any] | None) -> Intent | None:

@@ -21,7 +21,7 @@ from sync_service.core.event import (
     Visibility,
 )
 from sync_service.core.fingerprint import without_fence
-from sync_service.providers.base import Mark, RemoteEvent
+from sync_service.providers.base import Mark, OccurrenceRef, RemoteEvent
 from sync_service.providers.google import conference, guests, properties, times
 from sync_service.providers.google.values import (
     Resource,
@@ -95,7 +95,14 @@ def read_event(item: Resource, calendar_zone: str | None) -> RemoteEvent:
         kind=text_in(item, "eventType") or "default",
         read_only=_read_only(item),
         data=storable(_note(item, private)),
+        occurrence=read_occurrence(item),
     )
+
+
+def read_occurrence(item: Resource) -> OccurrenceRef | None:
+    """Return which occurrence of a series an item is; a cancelled one says that much, too."""
+    series = text_in(item, "recurringEventId")
+    return OccurrenceRef(series, times.read_original_start(item)) if series else None
 
 
 def read_mark(item: Resource) -> Mark | None:

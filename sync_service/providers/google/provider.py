@@ -28,7 +28,7 @@ from sync_service.providers.base import (
     RemovedEvent,
     Tokens,
 )
-from sync_service.providers.google import codec
+from sync_service.providers.google import codec, times
 from sync_service.providers.google.client import Client, Resources
 from sync_service.providers.google.oauth import GoogleOAuth
 from sync_service.settings import Settings
@@ -59,6 +59,7 @@ class GoogleProvider:
             absence_is_deletion=True,
             push_channels=True,
             writable=access_role in _WRITE_ROLES,
+            occurrences=True,
         )
 
     def refusals(
@@ -142,14 +143,8 @@ class GoogleSession:
         changes: list[Change] = []
         skipped: dict[str, str] = {}
         for item in _items(answer):
-            if item.get("recurringEventId"):
-                skipped[str(item["id"])] = "occurrence_of_a_series"
-                continue
-            if item.get("status") == "cancelled":
-                changes.append(RemovedEvent(str(item["id"])))
-                continue
             try:
-                changes.append(codec.read_event(item, zone))
+                changes.append(_read_change(item, zone))
             except Unmappable as fault:
                 skipped[str(item["id"])] = fault.detail
         return ChangePage(
@@ -167,6 +162,39 @@ class GoogleSession:
         if item is None or item.get("status") == "cancelled":
             return None
         return codec.read_event(item, calendar.time_zone)
+
+    async def occurrence(
+        self, calendar: CalendarRef, series: str, original_start: datetime, *, all_day: bool
+    ) -> RemoteEvent | RemovedEvent | None:
+        """Ask the series: the ids of its occurrences are Google's own affair."""
+        request = self._api.events.instances(
+            calendarId=calendar.external_id,
+            eventId=series,
+            originalStart=times.write_original_start(original_start, all_day=all_day),
+            showDeleted=True,
+        )
+        try:
+            answer = await self._client.send("get", request)
+        except Gone:
+            return None
+        zone = cast("str | None", answer.get("timeZone") or calendar.time_zone)
+        found = (_read_change(item, zone) for item in _items(answer))
+        return next((each for each in found if _starts(each, original_start)), None)
+
+    async def revive_occurrence(
+        self, calendar: CalendarRef, external_id: str, *, notify: Notify
+    ) -> RemoteEvent:
+        """Confirm it again; a cancelled one keeps its id."""
+        request = self._api.events.patch(
+            calendarId=calendar.external_id,
+            eventId=external_id,
+            body={"status": "confirmed"},
+            sendUpdates=_SEND_UPDATES[notify],
+            conferenceDataVersion=1,
+            supportsAttachments=True,
+        )
+        stored = await self._client.send("update", request)
+        return codec.read_event(stored, calendar.time_zone)
 
     async def create(
         self,
@@ -322,6 +350,16 @@ class GoogleSession:
 
 def _items(answer: dict[str, Any]) -> list[dict[str, Any]]:
     return cast("list[dict[str, Any]]", answer.get("items") or [])
+
+
+def _read_change(item: dict[str, Any], zone: str | None) -> Change:
+    if item.get("status") == "cancelled":
+        return RemovedEvent(str(item["id"]), codec.read_occurrence(item))
+    return codec.read_event(item, zone)
+
+
+def _starts(change: Change, original_start: datetime) -> bool:
+    return change.occurrence is not None and change.occurrence.original_start == original_start
 
 
 def _read_calendar(entry: dict[str, Any]) -> RemoteCalendar:

@@ -61,6 +61,18 @@ def write_times(content: Content) -> tuple[dict[str, Any], dict[str, Any]]:
     )
 
 
+def read_original_start(item: Resource) -> datetime:
+    """Return when the series would have the occurrence start. Raises `Unmappable`."""
+    start, _, _ = _read_time(item, "originalStartTime", None)
+    return start
+
+
+def write_original_start(start: datetime, *, all_day: bool) -> str:
+    """Return what `events.instances` takes as `originalStart`."""
+    start = start.astimezone(UTC)
+    return start.date().isoformat() if all_day else start.isoformat()
+
+
 def refused_time(content: Content) -> str | None:
     """Say why Google cannot hold the event's time, None when it can."""
     if content.time_zone and not is_zone(content.time_zone):

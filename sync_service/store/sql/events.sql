@@ -11,16 +11,19 @@ from public.calendar_events e where e.id = $1
 -- name: insert
 insert into public.calendar_events (id, user_id, calendar_id, title, description, location, notes,
   start_time, end_time, all_day, time_zone, recurrence, status, visibility, transparency, attendees,
-  reminders, attachments, conference, color, metadata, ical_uid, kind)
+  reminders, attachments, conference, color, metadata, ical_uid, kind, series_id,
+  original_start_time, deleted_at)
 select r.id, r.user_id, r.calendar_id, r.title, r.description, r.location, r.notes, r.start_time,
   r.end_time, r.all_day, r.time_zone, r.recurrence, r.status, r.visibility, r.transparency,
   r.attendees, r.reminders, r.attachments, r.conference, r.color, r.metadata, r.ical_uid,
-  r.kind
+  r.kind, r.series_id, r.original_start_time, case when r.deleted then now() end
 from jsonb_to_recordset($1::jsonb) as r (id uuid, user_id uuid, calendar_id uuid, title text,
   description text, location text, notes text, start_time timestamptz, end_time timestamptz,
   all_day boolean, time_zone text, recurrence text[], status text, visibility text,
   transparency text, attendees jsonb, reminders jsonb, attachments jsonb, conference jsonb,
-  color text, metadata jsonb, ical_uid text, kind text)
+  color text, metadata jsonb, ical_uid text, kind text, series_id uuid,
+  original_start_time timestamptz, deleted boolean)
+order by r.series_id nulls first
 returning id, version
 
 -- name: update
@@ -62,12 +65,37 @@ where e.user_id = $2 and e.deleted_at is null
   and (m.id is not null or $1 in (select t from private.event_targets(e.user_id, e.calendar_id) as t))
 having count(*) > 0
 
+-- name: exceptions
+-- The rows of these occurrences, cancelled ones too.
+select e.id, e.series_id, e.original_start_time
+from public.calendar_events e
+join unnest($1::uuid[], $2::timestamptz[]) as k (series_id, original_start_time)
+  on k.series_id = e.series_id and k.original_start_time = e.original_start_time
+
+-- name: follow_series
+-- What a provider makes of a series' occurrences when the series changes is its own affair (it keeps,
+-- moves or drops them), and what is still unsent can go now that the series is there.
+with following as (
+  select e.id, e.user_id from public.calendar_events e
+  where e.series_id = any($2::uuid[]) and e.id <> all($3::uuid[])
+  order by e.id
+), doubted as (
+  update public.event_mappings m set stale = true, updated_at = now()
+  from following f
+  where m.event_id = f.id and m.calendar_id = $1 and m.status <> 'deleted'
+)
+select private.enqueue_pushes(array_agg(f.user_id), array_agg(f.id), array_agg($1::uuid),
+  array_agg('series'::text))
+from following f
+having count(*) > 0
+
 -- name: adoptable
 -- Events that belong into a calendar, have no copy there on record, and came in under one of these
 -- iCalendar ids or start at one of these times: the mapping was lost, or both sides had the event
 -- before they were connected.
 select e.* from public.calendar_events e
-where e.user_id = $2 and e.deleted_at is null and (e.start_time = any($3::timestamptz[]) or e.ical_uid = any($4::text[]))
+where e.user_id = $2 and e.deleted_at is null and e.series_id is null
+  and (e.start_time = any($3::timestamptz[]) or e.ical_uid = any($4::text[]))
   and private.belongs(e.user_id, e.calendar_id, e.id, $1)
   and not exists (
     select from public.event_mappings m where m.event_id = e.id and m.calendar_id = $1)

@@ -93,6 +93,17 @@ set status = 'deleted', stale = false, intent = null, last_synced_at = now(), la
   updated_at = now()
 where id = any($1::uuid[])
 
+-- name: settle_series_deleted
+update public.event_mappings m
+set status = 'deleted', stale = false, intent = null, last_synced_at = now(), last_error = null,
+  updated_at = now()
+from public.calendar_events e
+where e.series_id = any($2::uuid[]) and m.event_id = e.id and m.calendar_id = $1
+  and m.status <> 'deleted'
+
+-- name: forget
+delete from public.event_mappings where id = $1
+
 -- name: settle_version
 -- Nothing to send: the event as of this version equals the base.
 update public.event_mappings
@@ -113,7 +124,7 @@ where event_id = $1 and calendar_id = $2
 -- name: unseen
 -- Synced before this pass began, inside its window, and not in its complete listing.
 select m.id as mapping_id, m.event_id, m.user_id, coalesce(e.title, '') as title,
-  coalesce(e.start_time, m.created_at) as start_time
+  coalesce(e.start_time, m.created_at) as start_time, e.series_id
 from public.event_mappings m
 left join public.calendar_events e on e.id = m.event_id
 where m.calendar_id = $1 and m.status in ('synced', 'failed', 'conflict')
@@ -122,8 +133,10 @@ where m.calendar_id = $1 and m.status in ('synced', 'failed', 'conflict')
 order by m.id
 
 -- name: count_live
+-- Single occurrences of a series do not count as events of their own.
 select count(*) from public.event_mappings
 where calendar_id = $1 and status in ('synced', 'failed', 'conflict')
+  and not provider_data ? 'occurrence'
 
 -- name: park
 -- A conflict that only the user may settle: nothing of it moves until then.
@@ -131,7 +144,7 @@ update public.event_mappings set status = 'conflict', updated_at = now() where i
 
 -- name: doomed
 -- What would be deleted here if these remote events were gone for good.
-select m.id as mapping_id, m.event_id, m.user_id, e.title, e.start_time
+select m.id as mapping_id, m.event_id, m.user_id, e.title, e.start_time, e.series_id
 from public.event_mappings m
 join public.calendar_events e on e.id = m.event_id and e.deleted_at is null
 where m.calendar_id = $1 and m.external_id = any($2::text[])
