@@ -239,10 +239,7 @@ async def _missing_are_seen_to(
     Absence is believed only after that read. The unexpectedly empty listing ends here too: it
     leaves out everything.
     """
-    assert calendar.pass_id and calendar.pass_started_at  # noqa: S101  # callers asked
-    missing = await mappings.unseen(
-        connection, calendar.id, calendar.pass_id, calendar.pass_started_at, feed.since
-    )
+    missing = await mappings.unseen(connection, calendar.id, feed.since)
     if calendar.deletions == "refused":
         await breaker.bring_back(connection, calendar, missing)
         return True
@@ -260,8 +257,8 @@ async def _missing_are_seen_to(
 
 
 def _whole(doomed: Sequence[Doomed]) -> list[Doomed]:
-    """Leave out occurrences: deleting a series is one deletion, cancelling a meeting none."""
-    return [event for event in doomed if event.series_id is None]
+    """Leave out occurrences (deleting a series is one deletion) and what may only be too new."""
+    return [event for event in doomed if event.series_id is None and not event.fresh]
 
 
 def _arrivals(changes: ChangePage, removed: dict[str, Arrival], *, complete: bool) -> list[Arrival]:

@@ -22,7 +22,7 @@ _SQL = load("mappings")
 
 @dataclass(frozen=True)
 class Doomed:
-    """An event that a pass would delete."""
+    """An event that a pass would delete; a *fresh* one was made while the pass was open."""
 
     mapping_id: UUID
     event_id: UUID
@@ -30,6 +30,7 @@ class Doomed:
     title: str
     start_time: datetime
     series_id: UUID | None
+    fresh: bool
 
 
 @dataclass(frozen=True)
@@ -252,11 +253,9 @@ async def note_failure(
     await connection.execute(_SQL["note_failure"], event_id, calendar_id, error.as_json())
 
 
-async def unseen(
-    connection: Connection, calendar_id: UUID, pass_id: UUID, started_at: datetime, since: datetime
-) -> list[Doomed]:
-    """Return what a complete listing should have held and did not."""
-    rows = await connection.fetch(_SQL["unseen"], calendar_id, pass_id, started_at, since)
+async def unseen(connection: Connection, calendar_id: UUID, since: datetime) -> list[Doomed]:
+    """Return what the complete listing of the open pass should have held and did not."""
+    rows = await connection.fetch(_SQL["unseen"], calendar_id, since)
     return [Doomed(**dict(row.items())) for row in rows]
 
 

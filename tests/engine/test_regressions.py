@@ -134,6 +134,20 @@ async def test_an_old_look_does_not_outvote_a_newer_page(world: World) -> None:
     await world.assert_silent()
 
 
+async def test_a_pass_that_died_before_its_first_page_asks_about_what_came_since(
+    world: World,
+) -> None:
+    world.google.expire_sync_tokens()
+    world.google.add_fault("drop_before", operation="events.list", skip=1)
+    await world.poll()
+    await world.add()
+    await world.pool.execute("update sync_queue set run_at = 'infinity' where kind = 'pull'")
+    await world.drain()
+    world.ada.delete(world.live()[0]["id"])
+    await world.converge()
+    assert (await world.titles(), world.summaries()) == ([], [])
+
+
 async def _error_code(world: World) -> str:
     return await world.pool.fetchval(
         "select last_error ->> 'code' from sync_queue where kind = 'push'"

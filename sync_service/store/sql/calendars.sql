@@ -76,13 +76,16 @@ insert into private.calendar_feeds (calendar_id) values ($1) on conflict do noth
 
 -- name: start_pass
 update private.calendar_feeds
-set pass_id = gen_random_uuid(), pass_page = null, pass_started_at = now(), wants_full = false,
+set pass_id = gen_random_uuid(), pass_page = null, pass_started_at = now(), pass_listed_at = null,
+  wants_full = false,
   cursor = null, updated_at = now()
 where calendar_id = $1
 returning pass_id, pass_started_at
 
 -- name: save_pass_page
-update private.calendar_feeds set pass_page = $2, updated_at = now() where calendar_id = $1
+update private.calendar_feeds
+set pass_page = $2, pass_listed_at = coalesce(pass_listed_at, now()), updated_at = now()
+where calendar_id = $1
 
 -- name: save_cursor
 update private.calendar_feeds

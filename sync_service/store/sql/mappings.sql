@@ -122,14 +122,17 @@ set status = case when status = 'synced' then 'failed' else status end, last_err
 where event_id = $1 and calendar_id = $2
 
 -- name: unseen
--- Synced before this pass began, inside its window, and not in its complete listing.
+-- Synced before the first page of this pass was at hand, inside its window, and on none of its pages.
+-- Those that were made since the pass was opened may only have been too late for it.
 select m.id as mapping_id, m.event_id, m.user_id, coalesce(e.title, '') as title,
-  coalesce(e.start_time, m.created_at) as start_time, e.series_id
+  coalesce(e.start_time, m.created_at) as start_time, e.series_id,
+  m.created_at >= f.pass_started_at as fresh
 from public.event_mappings m
+join private.calendar_feeds f on f.calendar_id = m.calendar_id
 left join public.calendar_events e on e.id = m.event_id
 where m.calendar_id = $1 and m.status in ('synced', 'failed', 'conflict')
-  and m.seen_pass is distinct from $2 and m.created_at < $3
-  and (e.id is null or e.end_time > $4 or e.recurrence is not null)
+  and m.seen_pass is distinct from f.pass_id and m.created_at < coalesce(f.pass_listed_at, now())
+  and (e.id is null or e.end_time > $2 or e.recurrence is not null)
 order by m.id
 
 -- name: count_live
@@ -144,7 +147,8 @@ update public.event_mappings set status = 'conflict', updated_at = now() where i
 
 -- name: doomed
 -- What would be deleted here if these remote events were gone for good.
-select m.id as mapping_id, m.event_id, m.user_id, e.title, e.start_time, e.series_id
+select m.id as mapping_id, m.event_id, m.user_id, e.title, e.start_time, e.series_id,
+  false as fresh
 from public.event_mappings m
 join public.calendar_events e on e.id = m.event_id and e.deleted_at is null
 where m.calendar_id = $1 and m.external_id = any($2::text[])
