@@ -6,13 +6,13 @@ import base64
 import binascii
 import re
 from datetime import UTC, date, datetime
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 from uuid import UUID
 
 import msgspec
 from litestar import Request
 from litestar.datastructures import State
-from litestar.params import HeaderParameter
+from litestar.params import HeaderParameter, QueryParameter
 
 from sync_service.api.auth import Caller
 from sync_service.api.problems import FieldError, Problem, invalid
@@ -69,6 +69,19 @@ IfMatch = Annotated[
         name="If-Match", description="The event's `version`; another one by now answers 412."
     ),
 ]
+
+SendUpdates = Annotated[
+    Literal["all", "external_only", "none"],
+    QueryParameter(
+        description="Which guests their calendar tells of this one change: `all`, those with a "
+        "calendar elsewhere (`external_only`), or `none`, as without it."
+    ),
+]
+
+
+def wish(send_updates: str) -> dict[str, str]:
+    """Return the column that asks for guests to be told; nothing where nobody is to be told."""
+    return {} if send_updates == "none" else {"send_updates": send_updates}
 
 
 def wanted_wait(preferences: str | None) -> float | None:

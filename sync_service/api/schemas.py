@@ -12,6 +12,14 @@ from msgspec import UNSET, Meta, UnsetType
 Instant = Annotated[datetime, Meta(tz=True, description="RFC 3339, with an offset.")]
 ShortText = Annotated[str, Meta(max_length=1000)]
 Url = Annotated[str, Meta(pattern=r"^https?://[^\s]+$", max_length=4096)]
+Conference = Annotated[
+    dict[str, Any],
+    Meta(
+        description='`{"url": …}`, or `{"create": "google_meet"}` to have one made: its `status` '
+        "is `pending` until its `url` is there, or `failed`. Under `google` stands Google's own "
+        "description; give it back as it is, or leave it out with a new `url`."
+    ),
+]
 SyncStatus = Literal["pending", "synced", "conflict", "failed"]
 QueueStatus = Literal["pending", "processing", "completed", "failed"]
 Direction = Literal["two_way", "pull", "push"]
@@ -90,7 +98,7 @@ class EventPatch(Input, frozen=True, kw_only=True):
     attendees: Annotated[tuple[Attendee, ...], Meta(max_length=200)] | UnsetType = UNSET
     reminders: Reminders | UnsetType | None = UNSET
     attachments: Annotated[tuple[Attachment, ...], Meta(max_length=25)] | UnsetType = UNSET
-    conference: dict[str, Any] | UnsetType | None = UNSET
+    conference: Conference | UnsetType | None = UNSET
     color: Annotated[str, Meta(max_length=50)] | UnsetType | None = UNSET
     kind: Annotated[str, Meta(min_length=1, max_length=100)] | UnsetType = UNSET
     metadata: dict[str, Any] | UnsetType = UNSET

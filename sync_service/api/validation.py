@@ -23,6 +23,7 @@ from sync_service.api.schemas import EventPatch
 _FIRST_YEAR, _LAST_YEAR = 1900, 2099
 _DAY = timedelta(days=1)
 _MAX_DOCUMENT = 16 * 1024
+_CONFERENCES_TO_MAKE = ("google_meet",)
 _RULE_LINE = re.compile(
     r"(?P<name>RRULE|EXRULE|RDATE|EXDATE)(?P<params>(;[A-Z-]+=[^:;]+)*):(?P<value>.+)"
 )
@@ -93,8 +94,14 @@ def _faults(given: dict[str, Any]) -> Iterator[FieldError]:
         if fault := _rule_fault(line):
             yield FieldError(f"recurrence[{index}]", fault)
     conference = given.get("conference")
-    if conference is not None and not _is_web_url(conference.get("url")):
-        yield FieldError("conference.url", "must be an http(s) URL")
+    if (
+        conference is not None
+        and ("url" in conference or conference.get("create") not in _CONFERENCES_TO_MAKE)
+        and not _is_web_url(conference.get("url"))
+    ):
+        yield FieldError(
+            "conference.url", 'must be an http(s) URL, unless `create` is "google_meet"'
+        )
     for index, attachment in enumerate(given.get("attachments") or ()):
         if not _is_web_url(attachment.url):
             yield FieldError(f"attachments[{index}].url", "must be an http(s) URL")

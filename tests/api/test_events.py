@@ -387,3 +387,43 @@ async def test_somebody_elses_event_is_not_there(person: People):
         assert answer.json() == unknown.json()
     assert (await bob.call("GET", "/events", params=NEW_YEAR)).json()["items"] == []
     assert (await ann.call("GET", path)).json() == event
+
+
+async def test_whoever_changes_an_event_says_who_is_told(person: People, sql: Sql):
+    ann = await person()
+    created = await ann.call("POST", "/events?send_updates=all", json=event_body())
+    assert created.status_code == 201, created.text
+    path = f"/events/{created.json()['id']}"
+    for method, query in (
+        ("PATCH", ""),
+        ("PATCH", "?send_updates=external_only"),
+        ("PATCH", "?send_updates=none"),
+        ("DELETE", "?send_updates=all"),
+    ):
+        body = {"title": f"{method}{query}"} if method == "PATCH" else None
+        answer = await ann.call(method, path + query, json=body)
+        assert answer.status_code == 200, answer.text
+        assert "send_updates" not in answer.json()
+    wishes = await sql.fetch(
+        "select version, send_updates from private.update_wishes where event_id = $1"
+        " order by version",
+        uuid.UUID(created.json()["id"]),
+    )
+    assert [tuple(row) for row in wishes] == [(1, "all"), (3, "external_only"), (5, "all")]
+
+
+async def test_only_known_ways_of_telling_are_taken(person: People):
+    ann = await person()
+    answer = await ann.call("POST", "/events?send_updates=everybody", json=event_body())
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["field"] == "send_updates"
+
+
+async def test_a_conference_may_be_asked_for(person: People):
+    ann = await person()
+    event = await ann.create(conference={"create": "google_meet"})
+    assert event["conference"] == {"create": "google_meet"}
+    for conference in ({"create": "fax"}, {"create": "google_meet", "url": "nowhere"}, {}):
+        answer = await ann.call("POST", "/events", json=event_body(conference=conference))
+        assert answer.status_code == 422, conference
+        assert answer.json()["errors"][0]["field"] == "conference.url"

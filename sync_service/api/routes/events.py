@@ -15,11 +15,13 @@ from sync_service.api.problems import FAILURES, STALE, FieldError, invalid, not_
 from sync_service.api.requests import (
     IfMatch,
     Prefer,
+    SendUpdates,
     after,
     expected_version,
     moment,
     to_cursor,
     wanted_wait,
+    wish,
 )
 from sync_service.api.schemas import Event, EventCreate, EventPage, EventPatch
 from sync_service.api.services import Services
@@ -82,12 +84,12 @@ class EventController(Controller):
         user_data: NamedDependency[UserData],
         services: NamedDependency[Services],
         prefer: Prefer = None,
+        send_updates: SendUpdates = "none",
     ) -> Response[Event]:
         """Create an event; it is synced to its calendar, or to the default one."""
         wait = wanted_wait(prefer)
-        row = await user_data.first(
-            user_data.table("calendar_events").insert(to_row(fields_of(data)))
-        )
+        fields = fields_of(data) | wish(send_updates)
+        row = await user_data.first(user_data.table("calendar_events").insert(to_row(fields)))
         if row is None:
             raise not_found("event")
         event = await sync_states.describe_once_settled(user_data, row, services.live, wait)
@@ -116,10 +118,14 @@ class EventController(Controller):
         services: NamedDependency[Services],
         prefer: Prefer = None,
         if_match: IfMatch = None,
+        send_updates: SendUpdates = "none",
     ) -> Response[Event]:
         """Change the fields that are given; `If-Match` refuses a stale change with 412."""
         wait, version = wanted_wait(prefer), expected_version(if_match)
-        row = await event_rows.write(user_data, event_id, fields_of(data), version)
+        fields = fields_of(data)
+        if fields:
+            fields |= wish(send_updates)
+        row = await event_rows.write(user_data, event_id, fields, version)
         event = await sync_states.describe_once_settled(user_data, row, services.live, wait)
         return answer(event, wait)
 
@@ -131,12 +137,12 @@ class EventController(Controller):
         services: NamedDependency[Services],
         prefer: Prefer = None,
         if_match: IfMatch = None,
+        send_updates: SendUpdates = "none",
     ) -> Response[Event]:
         """Delete an event here and in its calendars; what it said is kept for a while."""
         wait, version = wanted_wait(prefer), expected_version(if_match)
-        row = await event_rows.write(
-            user_data, event_id, {"deleted_at": datetime.now(UTC)}, version
-        )
+        fields = {"deleted_at": datetime.now(UTC)} | wish(send_updates)
+        row = await event_rows.write(user_data, event_id, fields, version)
         event = await sync_states.describe_once_settled(user_data, row, services.live, wait)
         return answer(event, wait)
 
