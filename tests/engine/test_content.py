@@ -403,3 +403,39 @@ async def test_googles_own_kinds_are_shown_and_left_alone(world: World, kind: st
     await world.drain()
     assert resource(world) == before
     assert (await world.mapping(event))["last_error"]["code"] == "remote_read_only"
+
+
+# Time
+
+
+async def test_an_event_without_a_zone_has_its_calendars(world: World) -> None:
+    world.google.configure(fill_time_zone=False)
+    times = {
+        "start": {"dateTime": "2026-12-01T10:00:00Z"},
+        "end": {"dateTime": "2026-12-01T11:00:00Z"},
+    }
+    world.ada.insert({"summary": "Somewhere", **times})
+    await world.poll()
+    event = await world.only_event()
+    zone = (await world.row(event))["time_zone"]
+    assert zone == world.google.calendar(ADA).time_zone != "UTC"
+    await touch_here(world, event)
+    assert (await world.row(event))["time_zone"] == zone
+    assert "timeZone" not in resource(world)["start"]
+    await world.converge()
+    await world.assert_silent()
+
+
+async def test_an_event_without_length_is_written_only_with_one(world: World) -> None:
+    moment = {"dateTime": "2026-12-01T10:00:00+01:00", "timeZone": "Europe/Berlin"}
+    world.ada.insert({"summary": "Ring", "start": moment, "end": moment})
+    await world.poll()
+    event = await world.only_event()
+    row = await world.row(event)
+    assert row["start_time"] == row["end_time"]
+    await touch_here(world, event)
+    assert resource(world)["start"] == resource(world)["end"]
+    await world.edit(event, time_zone="Europe/London")
+    await world.converge()
+    assert resource(world)["end"]["dateTime"] == "2026-12-01T10:01:00+01:00"
+    await world.assert_silent()
