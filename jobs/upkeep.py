@@ -11,15 +11,16 @@ import structlog
 
 from jobs.drain import Drainer
 from sync_service import telemetry
-from sync_service.engine import channels, connections
+from sync_service.engine import calendar_list, channels, connections
 from sync_service.engine.hub import Hub
 from sync_service.errors import SyncError
 from sync_service.store import channels as channel_rows
 from sync_service.store import connections as connection_rows
-from sync_service.store import events, queue, trail, usage
+from sync_service.store import events, job_leases, queue, trail, usage
 
 _log = structlog.get_logger(__name__)
-_LOCKS = {"poll": 7_241_001, "renew": 7_241_002, "mend": 7_241_003, "clean": 7_241_004}
+_JOB_S = 90.0
+"""A process that dies in a scheduled job holds it up no longer than this; arq ends it earlier."""
 
 Context = dict[str, Any]
 
@@ -62,6 +63,11 @@ async def poll(ctx: Context) -> None:
         if mine:
             for provider, seconds in intervals.items():
                 await queue.request_due_pulls(hub.pool, provider, seconds)
+
+
+async def read_lists(ctx: Context) -> None:
+    """Read the calendar lists that are due."""
+    await calendar_list.read_due(hub_of(ctx))
 
 
 async def renew_channels(ctx: Context) -> None:
@@ -118,12 +124,9 @@ async def _attempt(what: str, doing: Any) -> None:
 @asynccontextmanager
 async def _alone(hub: Hub, job: str) -> AsyncGenerator[bool]:
     """Say whether this process alone does *job* now: schedules may fire in several workers."""
-    async with hub.pool.acquire() as connection:
-        mine = bool(
-            await connection.fetchval("select pg_try_advisory_lock($1::bigint)", _LOCKS[job])
-        )
-        try:
-            yield mine
-        finally:
-            if mine:
-                await connection.execute("select pg_advisory_unlock($1::bigint)", _LOCKS[job])
+    token = await job_leases.take(hub.pool, job, _JOB_S)
+    try:
+        yield token is not None
+    finally:
+        if token is not None:
+            await job_leases.give_back(hub.pool, job, token)

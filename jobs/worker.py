@@ -31,6 +31,7 @@ FUNCTIONS = {
     doorbell.DRAIN: upkeep.drain,
     doorbell.OPEN_CONNECTION: upkeep.open_connection,
     doorbell.POLL: upkeep.poll,
+    doorbell.READ_LISTS: upkeep.read_lists,
     doorbell.RENEW: upkeep.renew_channels,
     doorbell.SWEEP: upkeep.sweep,
 }
@@ -54,6 +55,7 @@ def build(settings: Settings, ctx: Context) -> Worker:
         cron_jobs=[
             cron(upkeep.sweep, name="cron:sweep", second=every_sweep),
             cron(upkeep.poll, name="cron:poll", second=every_sweep),
+            cron(upkeep.read_lists, name="cron:read_lists", second={3, 13, 23, 33, 43, 53}),
             cron(upkeep.mend, name="cron:mend", second={7, 37}),
             cron(upkeep.renew_channels, name="cron:renew_channels", second={17}),
             cron(upkeep.clean, name="cron:clean", hour={3}, minute={11}, second={0}),

@@ -25,6 +25,7 @@ Redis = ArqRedis
 DRAIN = "drain"
 OPEN_CONNECTION = "open_connection"
 POLL = "poll"
+READ_LISTS = "read_lists"
 RENEW = "renew_channels"
 SWEEP = "sweep"
 

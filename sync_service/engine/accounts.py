@@ -79,6 +79,11 @@ class LiveAccount:
         if connection.provider == "google":
             self._budgets.append(Budget("google", settings.google_project_calls_per_minute))
 
+    @property
+    def address(self) -> str | None:
+        """The account's address as of its last connect."""
+        return self._connection.account_email
+
     def pace(self, calendar: str) -> Budget:
         """Return the budget that the writes to one remote calendar share, whoever makes them."""
         return Budget(
@@ -145,6 +150,11 @@ class BulkAccount:
 
     def __init__(self, account: LiveAccount) -> None:
         self._account = account
+
+    @property
+    def address(self) -> str | None:
+        """The account's address as of its last connect."""
+        return self._account.address
 
     async def admit(self, weight: int, *, writes_to: str | None = None) -> None:
         """Take *weight* units from what work in bulk may use."""

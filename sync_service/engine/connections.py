@@ -6,16 +6,15 @@ import base64
 import hashlib
 import secrets
 from dataclasses import dataclass
-from datetime import datetime
 from uuid import UUID
 
+import asyncpg
 import structlog
 
-from sync_service.engine import channels
+from sync_service.engine import calendar_list, channels, reconnect
 from sync_service.engine.accounts import seal, unseal
 from sync_service.engine.hub import Hub
 from sync_service.errors import (
-    Disposition,
     Misconfigured,
     MissingScope,
     ProviderUnavailable,
@@ -24,12 +23,15 @@ from sync_service.errors import (
     SyncError,
 )
 from sync_service.providers.base import Grant
-from sync_service.store import calendars, connections, queue, trail
+from sync_service.store import calendar_lists, calendars, connections, queue, trail
 from sync_service.store import channels as channel_rows
-from sync_service.store.connections import ConnectionRow, ConsentState
-from sync_service.store.pool import Connection, transaction
+from sync_service.store.channels import Target
+from sync_service.store.connections import ConsentState
+from sync_service.store.pool import transaction
 
 _VERIFIER = "oauth_states.code_verifier"
+_PATIENCE_MS = 22_000
+"""A refresh holds the tokens for as long as the provider takes; who comes back waits for it."""
 _log = structlog.get_logger(__name__)
 
 
@@ -100,7 +102,15 @@ async def finish(
         return Finished(consent.return_to, "provider_unavailable", None, fault.detail)
     except SyncError as fault:
         return Finished(consent.return_to, "exchange_failed", None, fault.detail)
-    connection_id = await _save(hub, provider, consent, grant)
+    try:
+        connection_id = await _save(hub, provider, consent, grant)
+    except asyncpg.LockNotAvailableError:
+        return Finished(
+            consent.return_to,
+            "provider_unavailable",
+            None,
+            "The account is busy at this moment; connect again.",
+        )
     # Where that fails the sweep lists the calendars later; the account itself is connected.
     await try_to_open(hub, connection_id)
     return Finished(consent.return_to, "connected", connection_id, "Connected.")
@@ -115,7 +125,7 @@ async def try_to_open(hub: Hub, connection_id: UUID) -> None:
         await open_connection(hub, connection_id)
     except SyncError as fault:
         _log.warning("calendars_not_listed", error=str(fault))
-        await _show(hub, connection, fault)
+        await reconnect.show(hub.pool, connection, fault)
 
 
 async def keep_fresh(hub: Hub, connection_id: UUID) -> None:
@@ -126,60 +136,22 @@ async def keep_fresh(hub: Hub, connection_id: UUID) -> None:
     try:
         await hub.account(connection).access_token()
     except ReauthRequired as fault:
-        await _show(hub, connection, fault)
-
-
-async def _show(hub: Hub, connection: ConnectionRow, fault: SyncError) -> None:
-    async with transaction(hub.pool) as store:
-        if fault.disposition is Disposition.PAUSE and fault.scope == "connection":
-            await need_reconnect(store, connection.id, fault, since=connection.updated_at)
-        else:
-            await connections.note_error(store, connection.id, fault)
-
-
-async def need_reconnect(
-    store: Connection, connection_id: UUID, fault: SyncError, *, since: datetime
-) -> None:
-    """Tell the user once that the account must be connected again.
-
-    What was met by work begun *since* then counts for nothing if the account was connected anew or
-    let go meanwhile.
-    """
-    if not await connections.need_reconnect(store, connection_id, fault, since):
-        return
-    connection = await connections.read(store, connection_id)
-    assert connection is not None  # noqa: S101  # it was just written
-    await calendars.need_reconnect(store, connection_id, fault)
-    await trail.notify(
-        store,
-        user_id=connection.user_id,
-        kind="reconnect_needed",
-        cause=f"reconnect:{connection_id}",
-        message="The calendar account must be connected again; nothing is lost meanwhile.",
-        connection_id=connection_id,
-    )
-    await trail.audit(
-        store,
-        [
-            trail.Deed(
-                user_id=connection.user_id,
-                action="connection.reconnect_needed",
-                source=connection.provider,
-                connection_id=connection_id,
-                detail=fault.as_json(),
-            )
-        ],
-    )
+        await reconnect.show(hub.pool, connection, fault)
 
 
 async def open_connection(hub: Hub, connection_id: UUID) -> None:
-    """List the account's calendars, turn on the primary one, ask for a pull. Repeatable."""
+    """List the account's calendars, turn on what was on or the primary one, ask for a pull.
+
+    Repeatable.
+    """
     connection = await connections.read(hub.pool, connection_id)
     if connection is None or connection.status != "active":
         return
-    found = await hub.session(connection).list_calendars()
+    asked = await calendar_lists.asked(hub.pool, connection_id)
+    listing = await calendar_list.read_whole(hub, connection)
     async with transaction(hub.pool) as store:
-        await calendars.upsert(store, connection_id, found)
+        await calendar_list.take_over(store, connection, listing, first=True)
+        await calendars.enable_remembered(store, connection_id)
         await calendars.enable_primary(store, connection_id)
         enabled = await calendars.enabled_of_connection(store, connection_id)
         for calendar_id in enabled:
@@ -187,7 +159,8 @@ async def open_connection(hub: Hub, connection_id: UUID) -> None:
             await calendars.set_state(store, calendar_id, "catching_up")
         await queue.request_pulls(store, enabled, "connected")
         await queue.release_waiting(store, enabled)
-        await connections.note_error(store, connection_id, None)
+        await calendar_list.save(hub, store, connection_id, listing, answered=asked)
+        await connections.note_error(store, connection_id, calendar_list.limit_of(listing))
 
 
 async def disconnect(hub: Hub, connection_id: UUID) -> None:
@@ -207,8 +180,10 @@ async def finish_disconnect(hub: Hub, connection_id: UUID) -> None:
     if connection is None or connection.status != "disconnected":
         return
     session = hub.session(connection)
+    await channels.stop(hub, session, Target(connection_id), keep_newest=False)
     for calendar_id in await connections.calendars_of(hub.pool, connection_id):
-        await channels.stop(hub, session, calendar_id, keep_newest=False)
+        target = Target(connection_id, calendar_id)
+        await channels.stop(hub, session, target, keep_newest=False)
     if not await connections.lock_disconnected(hub.pool, connection_id):
         return  # Connected anew meanwhile: the grant and the tokens are no longer the old ones.
     sealed = await connections.read_tokens(hub.pool, connection_id)
@@ -240,7 +215,7 @@ async def finish_disconnect(hub: Hub, connection_id: UUID) -> None:
 
 
 async def _save(hub: Hub, provider: str, consent: ConsentState, grant: Grant) -> UUID:
-    async with transaction(hub.pool) as store:
+    async with transaction(hub.pool, patience_ms=_PATIENCE_MS) as store:
         connection_id = await connections.save_connection(
             store,
             user_id=consent.user_id,
@@ -254,6 +229,11 @@ async def _save(hub: Hub, provider: str, consent: ConsentState, grant: Grant) ->
             store, connection_id, seal(hub.vault, connection_id, grant.tokens)
         )
         await channel_rows.distrust(store, connection_id)
+        # Should this process die before it lists the calendars, others do, and nothing waits.
+        await calendar_lists.ask(store, connection_id)
+        enabled = await calendars.enabled_of_connection(store, connection_id)
+        await queue.request_pulls(store, enabled, "connected")
+        await queue.release_waiting(store, enabled)
         await trail.audit(
             store,
             [

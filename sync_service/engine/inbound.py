@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 
-from sync_service.engine import breaker, channels, preview
+from sync_service.engine import breaker, channels, moves, preview
 from sync_service.engine.arrivals import Arrival, Feed, Settled
 from sync_service.engine.hub import Hub
 from sync_service.engine.occurrences import missing_series
@@ -86,6 +86,7 @@ async def pull(hub: Hub, task: Task) -> str:
             turn.removed.clear()
             turn.asked_at = None
             continue
+        await moves.follow(hub, task, session, calendar, changes)
         if not await _apply(hub, task, session, calendar, changes, turn):
             return "nothing"
         if changes.next_page is None:
@@ -208,6 +209,16 @@ async def _finish(
             return
         await mappings.mark_unlisted(connection, calendar.id, calendar.pass_id)
         await events.enqueue_differences(connection, calendar.id, calendar.user_id, feed.since)
+    elif calendar.cursor:
+        await channels.doubt_silence(
+            connection,
+            calendar,
+            [
+                change.modified_at
+                for change in changes.changes
+                if isinstance(change, RemoteEvent) and change.modified_at
+            ],
+        )
     await calendars.save_cursor(connection, calendar.id, changes.cursor, CURSOR_KEY)
     if calendar.pass_id and calendar.pass_page:
         # The position is that of the first page, which may be long ago: what was told meanwhile

@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from sync_service.core.event import Content
 from sync_service.core.merge import with_landed
-from sync_service.engine import occurrences
+from sync_service.engine import moves, occurrences
 from sync_service.engine.arrivals import Arrival
 from sync_service.engine.hub import Hub
 from sync_service.engine.sending import as_sent, wished
@@ -260,6 +260,8 @@ async def _look(
     if mapping is None:
         return
     remote = await session.get(view.calendar.ref, mapping.external_id)
+    if remote is None:
+        await moves.look_elsewhere(hub, task, session, view.calendar, mapping.external_id)
     provider = hub.providers[view.calendar.provider]
     async with transaction(hub.pool) as connection:
         arrival = Arrival(mapping.external_id, remote, base=base)

@@ -10,10 +10,10 @@ import structlog
 
 from sync_service import telemetry
 from sync_service.core.backoff import delay_s
-from sync_service.engine.connections import need_reconnect
 from sync_service.engine.hub import Hub
 from sync_service.engine.inbound import pull
 from sync_service.engine.outbound import push
+from sync_service.engine.reconnect import need_reconnect
 from sync_service.errors import (
     BudgetSpent,
     Disposition,

@@ -126,6 +126,22 @@ class RemoteCalendar:
 
 
 @dataclass(frozen=True)
+class CalendarList:
+    """What an account's calendar list says: everything (*complete*), or what changed in it.
+
+    *removed* are calendars that are no longer in it; *cursor* is where the next reading starts,
+    None where only the whole list can be read. It is *limited* where the user did not let us
+    see all of it.
+    """
+
+    calendars: Sequence[RemoteCalendar]
+    removed: Sequence[str] = ()
+    cursor: str | None = None
+    complete: bool = True
+    limited: bool = False
+
+
+@dataclass(frozen=True)
 class CalendarRef:
     """The remote calendar that a call is about."""
 
@@ -167,6 +183,11 @@ class Tokens:
 class Account(Protocol):
     """What a provider session needs from the engine: a token, and leave to call."""
 
+    @property
+    def address(self) -> str | None:
+        """The account's address as of its last connect, where the provider told it."""
+        ...
+
     async def access_token(self, *, rejected: str | None = None) -> str:
         """Return a valid access token; *rejected* is one that the provider just refused."""
         ...
@@ -182,8 +203,11 @@ class Account(Protocol):
 class Session(Protocol):
     """Calls on behalf of one connected account."""
 
-    async def list_calendars(self) -> list[RemoteCalendar]:
-        """Return every calendar that the account shows."""
+    async def list_calendars(self, *, cursor: str | None = None) -> CalendarList:
+        """Return every calendar that the account shows, or what changed after *cursor*.
+
+        Raises `ResyncRequired` for a dead cursor.
+        """
         ...
 
     async def changes(
@@ -259,9 +283,18 @@ class Session(Protocol):
         ...
 
     async def open_channel(
-        self, calendar: CalendarRef, *, channel_id: str, secret: str, address: str, ttl_s: int
+        self,
+        calendar: CalendarRef | None,
+        *,
+        channel_id: str,
+        secret: str,
+        address: str,
+        ttl_s: int,
     ) -> Channel:
-        """Subscribe *address* to changes. Raises `PushUnsupported` where the calendar has none."""
+        """Subscribe *address* to changes of a calendar, or (None) of the calendar list.
+
+        Raises `PushUnsupported` where there is none.
+        """
         ...
 
     async def close_channel(self, channel_id: str, resource_id: str) -> None:

@@ -85,12 +85,54 @@ async def belongs(
     return bool(await connection.fetchval(_SQL["belongs"], user_id, home, event_id, calendar_id))
 
 
+@dataclass(frozen=True)
+class Listed:
+    """What a reading of the calendar list did to a calendar.
+
+    It *appeared*, *stopped* or *returned* though turned on, or its role changed; *reason* says why
+    it cannot be synced.
+    """
+
+    id: UUID
+    name: str
+    enabled: bool
+    appeared: bool
+    returned: bool
+    stopped: bool
+    role_changed: bool
+    reason: str | None
+
+
 async def upsert(
     connection: Connection, connection_id: UUID, calendars: Sequence[RemoteCalendar]
-) -> None:
-    """Record every calendar that the account shows."""
+) -> list[Listed]:
+    """Record calendars that the account shows; answers what became of them."""
     rows = msgspec.to_builtins([asdict(calendar) for calendar in calendars])
-    await connection.fetch(_SQL["upsert"], connection_id, rows)
+    found = await connection.fetch(_SQL["upsert"], connection_id, rows)
+    return [Listed(**dict(row.items())) for row in found]
+
+
+async def remove(
+    connection: Connection,
+    connection_id: UUID,
+    external_ids: Sequence[str],
+    *,
+    others: bool,
+    reason: str,
+) -> list[Listed]:
+    """Stop these calendars (*others*: all but these), which the account no longer shows."""
+    rows = await connection.fetch(_SQL["remove"], connection_id, list(external_ids), others, reason)
+    return [Listed(**dict(row.items())) for row in rows]
+
+
+async def restart(connection: Connection, ids: Sequence[UUID]) -> None:
+    """Have everything in these calendars read again."""
+    await connection.execute(_SQL["restart"], list(ids))
+
+
+async def enable_remembered(connection: Connection, connection_id: UUID) -> None:
+    """Turn on what was on when the account was disconnected."""
+    await connection.execute(_SQL["enable_remembered"], connection_id)
 
 
 async def enable_primary(connection: Connection, connection_id: UUID) -> None:

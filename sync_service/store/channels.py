@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -11,21 +12,36 @@ from sync_service.store.statements import load
 _SQL = load("channels")
 
 
-async def register(pool: Pool, channel_id: str, calendar_id: UUID, secret_hash: bytes) -> None:
+@dataclass(frozen=True)
+class Target:
+    """What a channel tells about: a calendar, or (without one) an account's calendar list."""
+
+    connection_id: UUID
+    calendar_id: UUID | None = None
+
+    @property
+    def columns(self) -> tuple[UUID | None, UUID | None]:
+        """Return the calendar, and the connection where it is about its list."""
+        return self.calendar_id, None if self.calendar_id else self.connection_id
+
+
+async def register(pool: Pool, channel_id: str, target: Target, secret_hash: bytes) -> None:
     """Put a channel on record that the provider is about to be asked for."""
-    await pool.execute(_SQL["register"], channel_id, calendar_id, secret_hash)
+    await pool.execute(_SQL["register"], channel_id, *target.columns, secret_hash)
 
 
 async def opened(
     connection: Connection,
     channel_id: str,
-    calendar_id: UUID,
+    target: Target,
     resource_id: str,
     expires_at: datetime | None,
+    margin_s: float,
 ) -> None:
-    """Record what the provider answered."""
-    await connection.execute(_SQL["opened"], channel_id, resource_id, expires_at)
-    await connection.execute(_SQL["show_expiry"], calendar_id)
+    """Record what the provider answered; it is renewed some *margin_s* seconds before its end."""
+    await connection.execute(_SQL["opened"], channel_id, resource_id, expires_at, margin_s)
+    if target.calendar_id is not None:
+        await connection.execute(_SQL["show_expiry"], target.calendar_id)
 
 
 async def distrust(connection: Connection, connection_id: UUID) -> None:
@@ -44,13 +60,36 @@ async def stopped(pool: Pool, channel_id: str) -> None:
 
 
 async def healthy(pool: Pool, calendar_id: UUID, margin_s: float) -> bool:
-    """Say whether the calendar has a channel that lasts longer than *margin_s* seconds."""
+    """Say whether the calendar needs no channel now; *margin_s* where its own is unknown."""
     return bool(await pool.fetchval(_SQL["healthy"], calendar_id, margin_s))
 
 
-async def stoppable(pool: Pool, calendar_id: UUID, *, keep_newest: bool) -> list[tuple[str, str]]:
-    """Return (channel id, resource id) of the calendar's channels that can be stopped."""
-    rows = await pool.fetch(_SQL["stoppable"], calendar_id, keep_newest)
+async def has_live(pool: Pool, connection_id: UUID, margin_s: float) -> bool:
+    """Say whether an account's calendar list has a channel that need not be renewed yet."""
+    return bool(await pool.fetchval(_SQL["has_live"], connection_id, margin_s))
+
+
+async def failed(connection: Connection, calendar_id: UUID, pause_s: float) -> int:
+    """Ask for no channel for a while; answers how many tries in a row have failed."""
+    return int(await connection.fetchval(_SQL["failed"], calendar_id, pause_s) or 0)
+
+
+async def suspect(connection: Connection, calendar_id: UUID, changed_at: datetime) -> int:
+    """Count no longer on channels that did not tell of a change.
+
+    Answers how many in a row that are now, 0 when none is to blame.
+    """
+    return int(await connection.fetchval(_SQL["suspect"], calendar_id, changed_at) or 0)
+
+
+async def unneeded(pool: Pool, provider: str) -> list[UUID]:
+    """Return the calendars of *provider* that have a channel too many."""
+    return [row["id"] for row in await pool.fetch(_SQL["unneeded"], provider)]
+
+
+async def stoppable(pool: Pool, target: Target, *, keep_newest: bool) -> list[tuple[str, str]]:
+    """Return (channel id, resource id) of the target's channels that can be stopped."""
+    rows = await pool.fetch(_SQL["stoppable"], *target.columns, keep_newest)
     return [(row["id"], row["resource_id"]) for row in rows]
 
 

@@ -81,15 +81,15 @@ def behind_transaction_pooler(url: str) -> bool:
 
 @asynccontextmanager
 async def transaction(
-    pool: Pool, *, origin: UUID | None = None, source: str | None = None
+    pool: Pool, *, origin: UUID | None = None, source: str | None = None, patience_ms: int = 700
 ) -> AsyncGenerator[Connection]:
     """Run a transaction; *origin* and *source* mark where its changes come from.
 
     The mark keeps the trigger from sending them back to the calendar *origin*. Waiting for a lock
-    ends before Postgres would look for a deadlock: the machine gives way to the users.
+    ends, by default, before Postgres would look for a deadlock: the machine gives way to the users.
     """
     async with pool.acquire() as connection, connection.transaction():
-        await connection.execute("set local lock_timeout = '700ms'")
+        await connection.execute(f"set local lock_timeout = '{patience_ms:d}ms'")
         if source is not None:
             await mark_origin(connection, origin, source)
         yield connection

@@ -224,6 +224,7 @@ async def _recover(world: World) -> None:
         drainer = Drainer(world.hub)
         ctx: upkeep.Context = {"hub": world.hub, "drainer": drainer}
         await upkeep.mend(ctx)
+        await upkeep.read_lists(ctx)
         await upkeep.sweep(ctx)
         await upkeep.poll(ctx)
         await upkeep.renew_channels(ctx)
@@ -241,6 +242,8 @@ async def _let_an_hour_pass(pool: Pool) -> None:
         "private.calendar_feeds": ("last_pull_at", "no_push_until"),
         "public.calendar_connections": ("updated_at",),
         "private.watch_channels": ("created_at",),
+        "private.calendar_lists": ("next_read_at", "rest_until", "no_push_until", "lease_until"),
+        "private.job_leases": ("until",),
     }.items():
         changes = ", ".join(f"{column} = {column} - interval '1 hour'" for column in columns)
         await pool.execute(f"update {table} set {changes}")

@@ -56,7 +56,7 @@ class MendDisconnect(Disconnect):
     """The disconnect died half-way, and so does the schedule that finishes it."""
 
     name = "disconnect finished by the schedule"
-    points = (*Disconnect.points, "db:select_pg_advisory_unlock:before")
+    points = (*Disconnect.points, "db:job_leases.give_back:before")
 
     async def prepare(self) -> None:
         await super().prepare()

@@ -27,6 +27,8 @@ PRIVATE = {
     "connection_tokens",
     "oauth_states",
     "calendar_feeds",
+    "calendar_lists",
+    "job_leases",
     "watch_channels",
     "calendar_turns",
     "update_wishes",

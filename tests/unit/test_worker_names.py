@@ -11,6 +11,7 @@ def test_every_bell_has_its_function() -> None:
         doorbell.DRAIN,
         doorbell.OPEN_CONNECTION,
         doorbell.POLL,
+        doorbell.READ_LISTS,
         doorbell.RENEW,
         doorbell.SWEEP,
     }

@@ -72,6 +72,7 @@ class CalendarController(Controller):
         approved = data.approve_deletions if data else None
         if not await breaker.resume(services.pool, calendar_id, approve_deletions=approved):
             detail = "It is not paused." if before["enabled"] else "It is turned off; turn it on."
+            detail = before["unsyncable_reason"] or detail
             raise Problem(409, "not_paused", detail)
         await doorbell.ring(services.redis, doorbell.DRAIN, job_id=doorbell.DRAIN)
         return to_calendar(await _read(user_data, calendar_id))

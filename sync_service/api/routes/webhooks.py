@@ -18,6 +18,8 @@ from sync_service.api.services import Services
 
 _PATIENCE_S = 0.8
 _MAX_LENGTH = 1024
+_WAKES = {"recorded": doorbell.DRAIN, "listed": doorbell.READ_LISTS}
+"""Who does something about a notice, by what it asked for."""
 _log = structlog.get_logger(__name__)
 
 
@@ -47,8 +49,9 @@ class WebhookController(Controller):
         telemetry.webhooks.labels("google", outcome).inc()
         if outcome == "refused":
             raise Problem(401, "notice_refused", "This notice is not for a channel of ours.")
-        ring = BackgroundTask(doorbell.ring, services.redis, doorbell.DRAIN, job_id=doorbell.DRAIN)
-        return Response(b"", background=ring if outcome == "recorded" else None)
+        name = _WAKES.get(outcome)
+        ring = BackgroundTask(doorbell.ring, services.redis, name, job_id=name) if name else None
+        return Response(b"", background=ring)
 
 
 def _parse(headers: Mapping[str, str]) -> tuple[str, str, str, int] | None:

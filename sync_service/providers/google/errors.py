@@ -54,6 +54,8 @@ def classify(
         case 400:
             return _bad_request(operation, reasons, location, said)
         case 401:
+            if "push.webhookurlunauthorized" in reasons:
+                return Rejected(said, code="webhook_address_refused")
             return ReauthRequired(said)
         case 403 | 429:
             return _refused(operation, status, reasons, said, delay)
@@ -64,7 +66,7 @@ def classify(
         case 409:
             return ChangedMeanwhile(said, code="duplicate" if "duplicate" in reasons else None)
         case 410:
-            if operation == "list":
+            if operation in ("list", "calendars"):
                 return ResyncRequired(said)
             return Gone(said)
         case 412:
@@ -115,7 +117,7 @@ def retry_after_s(headers: Mapping[str, str]) -> float | None:
 def _bad_request(
     operation: Operation, reasons: frozenset[str], location: str, said: str
 ) -> SyncError:
-    if operation == "list" and location in ("syncToken", "pageToken"):
+    if operation in ("list", "calendars") and location in ("syncToken", "pageToken"):
         return ResyncRequired(said)
     if operation == "watch" and "pushnotsupportedforrequestedresource" in reasons:
         return PushUnsupported(said)

@@ -33,7 +33,8 @@ from sync_service.settings import Settings
 EVENTS_SCOPE = "https://www.googleapis.com/auth/calendar.events"
 LIST_SCOPE = "https://www.googleapis.com/auth/calendar.calendarlist.readonly"
 SCOPES = ("openid", "email", EVENTS_SCOPE, LIST_SCOPE)
-_REQUIRED = frozenset({EVENTS_SCOPE, LIST_SCOPE})
+_REQUIRED = frozenset({EVENTS_SCOPE})
+"""Without the list of calendars the primary one can still be synced."""
 _ISSUERS = ["https://accounts.google.com", "accounts.google.com"]
 _KEYS_FRESH_S = 3600.0
 

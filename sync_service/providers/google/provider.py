@@ -11,9 +11,18 @@ from uuid import UUID
 import httpx
 
 from sync_service.core.event import Content
-from sync_service.errors import ChangedMeanwhile, Forbidden, Gone, IdTaken, IdUnseen, Unmappable
+from sync_service.errors import (
+    ChangedMeanwhile,
+    Forbidden,
+    Gone,
+    IdTaken,
+    IdUnseen,
+    MissingScope,
+    Unmappable,
+)
 from sync_service.providers.base import (
     Account,
+    CalendarList,
     CalendarRef,
     Capabilities,
     Change,
@@ -33,7 +42,7 @@ from sync_service.providers.google.client import Client, Resources
 from sync_service.providers.google.oauth import GoogleOAuth
 from sync_service.settings import Settings
 
-_WRITE_ROLES = ("writer", "owner")
+_WRITE_ROLES = ("writerWithoutPrivateAccess", "writer", "owner")
 _ALPHABET = "0123456789abcdefghijklmnopqrstuv"
 """base32hex, the only letters that Google takes in a chosen id (reference, 'Events: insert')."""
 _PAGE = 1000
@@ -99,7 +108,7 @@ class GoogleProvider:
 
     def session(self, account: Account) -> GoogleSession:
         """Return a session on behalf of *account*."""
-        return GoogleSession(self._resources, Client(self._http, account))
+        return GoogleSession(self._resources, Client(self._http, account), account.address)
 
 
 class GoogleSession:
@@ -109,22 +118,43 @@ class GoogleSession:
     Google would leave both out (Calendar API reference, 'Events: patch').
     """
 
-    def __init__(self, resources: Resources, client: Client) -> None:
+    def __init__(self, resources: Resources, client: Client, address: str | None) -> None:
         self._api = resources
         self._client = client
+        # The id of a primary calendar is the account's address ('Calendars & events' guide).
+        self._primary = address.lower() if address else "primary"
 
-    async def list_calendars(self) -> list[RemoteCalendar]:
-        """Return every calendar of the account's list, hidden ones included."""
-        calendars: list[RemoteCalendar] = []
+    async def list_calendars(self, *, cursor: str | None = None) -> CalendarList:
+        """Return the account's list, hidden calendars included, or what changed in it.
+
+        Where the user did not let us read the list, it is the primary calendar alone.
+        """
+        since: dict[str, Any] = {"syncToken": cursor} if cursor else {}
+        entries: list[dict[str, Any]] = []
         page: str | None = None
         while True:
-            parameters: dict[str, Any] = {"pageToken": page} if page else {}
-            request = self._api.calendar_list.list(maxResults=250, showHidden=True, **parameters)
-            answer = await self._client.send("calendars", request)
-            calendars += [_read_calendar(entry) for entry in _items(answer)]
+            at: dict[str, Any] = {"pageToken": page} if page else {}
+            request = self._api.calendar_list.list(maxResults=250, showHidden=True, **since, **at)
+            try:
+                answer = await self._client.send("calendars", request)
+            except MissingScope:
+                return await self._primary_alone()
+            entries += _items(answer)
             page = answer.get("nextPageToken")
             if not page:
-                return calendars
+                break
+        return CalendarList(
+            calendars=[read_calendar(entry) for entry in entries if not entry.get("deleted")],
+            removed=[str(entry["id"]) for entry in entries if entry.get("deleted")],
+            cursor=answer.get("nextSyncToken"),
+            complete=cursor is None,
+        )
+
+    async def _primary_alone(self) -> CalendarList:
+        request = self._api.events.list(calendarId=self._primary, maxResults=1)
+        answer = await self._client.send("list", request)
+        entry = {**answer, "id": self._primary, "primary": True}
+        return CalendarList([read_calendar(entry)], complete=False, limited=True)
 
     async def changes(
         self, calendar: CalendarRef, *, cursor: str | None, page: str | None, since: datetime
@@ -143,6 +173,9 @@ class GoogleSession:
         changes: list[Change] = []
         skipped: dict[str, str] = {}
         for item in _items(answer):
+            if _masked(item, str(answer.get("accessRole", calendar.access_role))):
+                skipped[str(item["id"])] = "masked"
+                continue
             try:
                 changes.append(_read_change(item, zone))
             except Unmappable as fault:
@@ -161,6 +194,8 @@ class GoogleSession:
         item = await self._read(calendar, external_id)
         if item is None or item.get("status") == "cancelled":
             return None
+        if _masked(item, calendar.access_role):
+            raise Unmappable("The account may see when this private event is, and no more.")
         return codec.read_event(item, calendar.time_zone)
 
     async def occurrence(
@@ -280,21 +315,26 @@ class GoogleSession:
             return
 
     async def open_channel(
-        self, calendar: CalendarRef, *, channel_id: str, secret: str, address: str, ttl_s: int
+        self,
+        calendar: CalendarRef | None,
+        *,
+        channel_id: str,
+        secret: str,
+        address: str,
+        ttl_s: int,
     ) -> Channel:
-        """Watch the calendar's events."""
-        request = self._api.events.watch(
-            calendarId=calendar.external_id,
-            body=cast(
-                "Any",
-                {
-                    "id": channel_id,
-                    "type": "web_hook",
-                    "address": address,
-                    "token": secret,
-                    "params": {"ttl": str(ttl_s)},
-                },
-            ),
+        """Watch the calendar's events, or the calendar list."""
+        body: Any = {
+            "id": channel_id,
+            "type": "web_hook",
+            "address": address,
+            "token": secret,
+            "params": {"ttl": str(ttl_s)},
+        }
+        request = (
+            self._api.calendar_list.watch(body=body)
+            if calendar is None
+            else self._api.events.watch(calendarId=calendar.external_id, body=body)
         )
         answer = await self._client.send("watch", request)
         expires_ms = answer.get("expiration")
@@ -319,9 +359,11 @@ class GoogleSession:
             return await self._client.send("get", request)
         except Gone:
             # An event that never was and a calendar we may no longer see give the same 404.
-            await self._client.send(
-                "calendar", self._api.calendar_list.get(calendarId=calendar.external_id)
+            # The events are asked: not every calendar is listed, and the list may be closed to us.
+            probe = self._api.events.list(
+                calendarId=calendar.external_id, maxResults=1, fields="accessRole"
             )
+            await self._client.send("calendar", probe)
             return None
 
     async def _revive(
@@ -362,11 +404,23 @@ def _starts(change: Change, original_start: datetime) -> bool:
     return change.occurrence is not None and change.occurrence.original_start == original_start
 
 
-def _read_calendar(entry: dict[str, Any]) -> RemoteCalendar:
+def _masked(item: dict[str, Any], role: str) -> bool:
+    """Say whether this is a private event without what it says: no version to believe."""
+    return (
+        role not in ("writer", "owner")
+        and item.get("status") != "cancelled"
+        and item.get("visibility") in ("private", "confidential")
+        and "summary" not in item
+        and not cast("dict[str, Any]", item.get("creator") or {}).get("self")
+    )
+
+
+def read_calendar(entry: dict[str, Any]) -> RemoteCalendar:
+    """Read an entry of the calendar list; an unknown role reads and does not write."""
     role = str(entry.get("accessRole", "reader"))
     external_id = str(entry["id"])
     reason = None
-    if role == "freeBusyReader":
+    if role in ("freeBusyReader", "none"):
         reason = "Only free/busy times are shared with this account."
     return RemoteCalendar(
         external_id=external_id,

@@ -13,26 +13,102 @@ where c.id = $1
 select private.belongs($1, $2, $3, $4)
 
 -- name: upsert
--- What an account shows; settings of calendars already known stay as the user made them.
-insert into public.calendars as c (user_id, connection_id, provider, external_id, name, time_zone,
-  color, access_role, is_primary, unsyncable_reason, enabled, direction, default_target, state,
-  state_reason)
-select k.user_id, k.id, k.provider, r.external_id, r.name, r.time_zone, r.color, r.access_role,
-  r.is_primary, r.unsyncable_reason, false, case when r.writable then 'two_way' else 'pull' end,
-  false, 'paused', 'This calendar is not synced: it is turned off.'
-from jsonb_to_recordset($2::jsonb) as r (external_id text, name text, time_zone text, color text,
-  access_role text, writable boolean, is_primary boolean, unsyncable_reason text)
-cross join public.calendar_connections k
-where k.id = $1
-on conflict (connection_id, external_id) do update set
-  name = excluded.name, time_zone = excluded.time_zone, color = excluded.color,
-  access_role = excluded.access_role, is_primary = excluded.is_primary,
-  unsyncable_reason = excluded.unsyncable_reason,
-  direction = case when excluded.direction = 'pull' then 'pull' else c.direction end,
-  state = case when c.state = 'disconnected' then 'paused' else c.state end,
-  state_reason = case when c.state = 'disconnected' then excluded.state_reason
-    else c.state_reason end
-returning id, external_id, is_primary, enabled
+-- What an account shows; settings of calendars already known stay as the user made them, and what the
+-- account may not do for now is no change of them. A calendar that stopped for a reason that is over
+-- (it was not listed, or not shared enough) goes on; one that has such a reason now stops, and keeps
+-- everything that waits. Answers what became of each.
+with found as (
+  select r.*, k.user_id, k.id as connection_id, k.provider,
+    coalesce(r.unsyncable_reason,
+      private.doubled_reason(k.user_id, k.provider, r.external_id, k.id)) as reason
+  from jsonb_to_recordset($2::jsonb) as r (external_id text, name text, time_zone text, color text,
+    access_role text, writable boolean, is_primary boolean, unsyncable_reason text)
+  cross join public.calendar_connections k
+  where k.id = $1
+), known as (
+  select c.id, c.external_id, c.access_role, c.unsyncable_reason,
+    c.enabled and c.state = 'paused' and c.state_reason = c.unsyncable_reason as stopped
+  from public.calendars c
+  where c.connection_id = $1 and c.external_id in (select external_id from found)
+  for no key update
+), kept as (
+  insert into public.calendars as c (user_id, connection_id, provider, external_id, name, time_zone,
+    color, access_role, is_primary, unsyncable_reason, enabled, direction, default_target, state,
+    state_reason)
+  select r.user_id, r.connection_id, r.provider, r.external_id, r.name, r.time_zone, r.color,
+    r.access_role, r.is_primary, r.reason, false,
+    case when r.writable then 'two_way' else 'pull' end, false, 'paused',
+    'This calendar is not synced: it is turned off.'
+  from found r
+  on conflict (connection_id, external_id) do update set
+    name = excluded.name, time_zone = coalesce(excluded.time_zone, c.time_zone),
+    color = excluded.color, access_role = excluded.access_role, is_primary = excluded.is_primary,
+    unsyncable_reason = excluded.unsyncable_reason,
+    state = case
+      when c.state = 'disconnected' then 'paused'
+      when c.enabled and c.state = 'paused' and c.state_reason = c.unsyncable_reason
+        and excluded.unsyncable_reason is null then 'catching_up'
+      when c.enabled and c.state <> 'paused' and excluded.unsyncable_reason is not null
+        then 'paused'
+      else c.state end,
+    state_reason = case
+      when c.state = 'disconnected' then excluded.state_reason
+      when c.enabled and c.state = 'paused' and c.state_reason = c.unsyncable_reason
+        then excluded.unsyncable_reason
+      when c.enabled and c.state <> 'paused' and excluded.unsyncable_reason is not null
+        then excluded.unsyncable_reason
+      else c.state_reason end
+  returning c.id, c.external_id, c.name, c.enabled, c.access_role, c.unsyncable_reason, c.state
+)
+select n.id, n.name, n.enabled, k.id is null as appeared,
+  n.enabled and coalesce(k.stopped, false) and n.unsyncable_reason is null as returned,
+  n.enabled and n.unsyncable_reason is not null and k.unsyncable_reason is null as stopped,
+  n.enabled and k.access_role is distinct from n.access_role as role_changed,
+  n.unsyncable_reason as reason
+from kept n left join known k on k.id = n.id
+order by n.id
+
+-- name: remove
+-- No longer in the account's list: nothing of them is deleted, they stop and say why. With $3 every
+-- calendar but these is meant.
+with gone as (
+  select c.id from public.calendars c
+  where c.connection_id = $1 and (c.external_id = any($2::text[])) <> $3
+    and c.state <> 'disconnected' and c.unsyncable_reason is distinct from $4
+  for no key update
+)
+update public.calendars c
+set unsyncable_reason = $4,
+  state = case when c.enabled then 'paused' else c.state end,
+  state_reason = case when c.enabled and (c.state <> 'paused' or c.state_reason = c.unsyncable_reason)
+    then $4 else c.state_reason end
+from gone where c.id = gone.id
+returning c.id, c.name, c.enabled, false as appeared, false as returned, c.enabled as stopped,
+  false as role_changed, c.unsyncable_reason as reason
+
+-- name: restart
+-- They stopped for a while: everything in them is read again.
+update private.calendar_feeds set wants_full = true, updated_at = now()
+where calendar_id = any($1::uuid[])
+
+-- name: enable_remembered
+-- Connected again: what was on when the account was disconnected is on again.
+with remembered as (
+  update private.calendar_feeds f set was_enabled = false, was_default_target = false
+  from (
+    select g.calendar_id, g.was_default_target from private.calendar_feeds g
+    join public.calendars c on c.id = g.calendar_id
+    where c.connection_id = $1 and g.was_enabled
+    for update of g) as old
+  where f.calendar_id = old.calendar_id
+  returning old.calendar_id, old.was_default_target
+)
+update public.calendars c
+set enabled = true,
+  default_target = r.was_default_target and not exists (
+    select from public.calendars o where o.user_id = c.user_id and o.default_target)
+from remembered r
+where c.id = r.calendar_id and c.unsyncable_reason is null
 
 -- name: enable_primary
 -- On a first connect the primary calendar is synced both ways, as the default target if there is none.
@@ -119,6 +195,13 @@ from (
 where c.id = $1 and shown.id = c.id and c.state not in ('paused', 'disconnected')
 
 -- name: disconnect
+-- What was on is remembered, for when the account is connected again.
+with remembered as (
+  insert into private.calendar_feeds (calendar_id, was_enabled, was_default_target)
+  select id, true, default_target from public.calendars where connection_id = $1 and enabled
+  on conflict (calendar_id) do update set
+    was_enabled = true, was_default_target = excluded.was_default_target
+)
 update public.calendars
 set state = 'disconnected', state_reason = 'The account was disconnected.', enabled = false,
   default_target = false, channel_expires_at = null
@@ -135,7 +218,7 @@ update public.calendars set state = 'paused', state_reason = $2, preview = $3 wh
 -- name: resume
 update public.calendars
 set state = 'catching_up', state_reason = null, preview = null
-where id = $1 and enabled and state = 'paused'
+where id = $1 and enabled and state = 'paused' and unsyncable_reason is null
 returning connection_id
 
 -- name: decide_deletions

@@ -123,8 +123,10 @@ select count(*) from (
 ) as asked
 
 -- name: request_due_pulls
--- Every calendar of a provider that has not been pulled for so many seconds. One whose pull waits
--- for a later time is left waiting: asking again would make it due.
+-- Every calendar of a provider that has not been pulled for so many seconds: all of them where a channel
+-- is known to tell of changes, half where one has yet to prove it, a fifth where there is none; each
+-- time a quarter more or less, so that polls spread. One whose pull waits for a later time is left
+-- waiting: asking again would make it due.
 select count(*) from (
   select private.enqueue_pull(c.id, 'poll', 5::smallint)
   from public.calendars c
@@ -132,6 +134,12 @@ select count(*) from (
   left join private.calendar_feeds f on f.calendar_id = c.id
   where c.provider = $1 and c.enabled and c.state not in ('paused', 'disconnected')
     and coalesce(f.last_pull_at, '-infinity') <= now() - make_interval(secs => $2)
+      * (0.75 + 0.5 * abs(hashtext(c.id::text || coalesce(f.last_pull_at, now())) % 1000) / 1000.0)
+      * coalesce((
+        select max(case when w.last_message_number > 1 then 1.0 else 0.5 end)
+        from private.watch_channels w
+        where w.calendar_id = c.id and w.status = 'open'
+          and (w.expires_at is null or w.expires_at > now())), 0.2)
     and not exists (
       select from public.sync_queue q
       where q.kind = 'pull' and q.calendar_id = c.id and (q.status in ('pending', 'processing')
