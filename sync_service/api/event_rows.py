@@ -34,7 +34,7 @@ async def write(
         row = await read(user_data, event_id)
         if version in (None, row["version"]):
             return row
-        raise _stale(row)
+        raise stale(row)
     query = user_data.table("calendar_events").update(to_row(fields)).eq("id", event_id)
     query = query.is_("deleted_at", None)
     if version is not None:
@@ -42,7 +42,7 @@ async def write(
     row = await user_data.first(query)
     if row is None:
         # Nothing matched: it is not there, or it is at another version.
-        raise _stale(await read(user_data, event_id))
+        raise stale(await read(user_data, event_id))
     return row
 
 
@@ -57,7 +57,8 @@ async def home_filter(user_data: UserData, calendar_id: UUID) -> str:
     return f"calendar_id.eq.{calendar_id}{homeless}"
 
 
-def _stale(row: Row) -> Problem:
+def stale(row: Row) -> Problem:
+    """Return the answer to a change of another version than that of *row*."""
     return Problem(
         412,
         "version_mismatch",

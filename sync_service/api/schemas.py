@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -149,10 +150,14 @@ class SyncState(Output, frozen=True, kw_only=True):
     error: Failure | None
 
 
-class Event(Output, frozen=True, kw_only=True):
-    """An event and its state in every calendar that holds or will hold it."""
+class ListedEvent(Output, frozen=True, kw_only=True):
+    """An event, or an occurrence of a series, which has no *id* while it is as the series says.
 
-    id: UUID
+    Such an occurrence has the `version` and `sync` of its series; `series_id` and
+    `original_start_time` name it.
+    """
+
+    id: UUID | None
     calendar_id: UUID | None
     title: str
     description: str | None
@@ -183,10 +188,16 @@ class Event(Output, frozen=True, kw_only=True):
     sync: list[SyncState]
 
 
+class Event(ListedEvent, frozen=True, kw_only=True):
+    """An event and its state in every calendar that holds or will hold it."""
+
+    id: UUID
+
+
 class EventPage(Output, frozen=True, kw_only=True):
     """A page of events in the order of their start."""
 
-    items: list[Event]
+    items: Sequence[ListedEvent]
     next_cursor: str | None
 
 
@@ -398,10 +409,3 @@ class ResolvedConflict(Output, frozen=True, kw_only=True):
 
     conflict: Conflict
     event: Event | None
-
-
-class Health(Output, frozen=True, kw_only=True):
-    """The process answers; *checks* says what else does."""
-
-    status: Literal["ok", "ready"]
-    checks: dict[str, str] = {}

@@ -19,6 +19,8 @@ from sync_service.settings import Settings
 Row = dict[str, Any]
 
 _TIMESTAMP_COLUMNS = frozenset({"start_time", "end_time", "original_start_time"})
+_AT_ONCE = 500
+"""Rows in one answer; a project's data API has a limit, by default 1000."""
 _READS = frozenset({"GET", "HEAD"})
 
 
@@ -74,6 +76,17 @@ class UserData:
         for column, value in equals.items():
             query = query.eq(column, value)
         return await self.count(query)
+
+
+async def every(user_data: UserData, query: Any) -> list[Row]:
+    """Return all rows of *query*, which selects the id, however many one answer may hold."""
+    found: list[Row] = []
+    query = query.order("id").limit(_AT_ONCE)
+    while rows := await user_data.rows(query.gt("id", found[-1]["id"]) if found else query):
+        found += rows
+        if len(rows) < _AT_ONCE:
+            break
+    return found
 
 
 async def _execute(query: Any) -> APIResponse:

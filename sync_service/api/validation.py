@@ -6,7 +6,6 @@ The database checks the same again, for whatever comes through other doors.
 from __future__ import annotations
 
 import functools
-import re
 import zoneinfo
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
@@ -14,23 +13,16 @@ from typing import Any, cast
 from urllib.parse import urlsplit
 
 import msgspec
-from dateutil import rrule
 from msgspec import UNSET
 
 from sync_service.api.problems import FieldError, invalid
 from sync_service.api.schemas import EventPatch
+from sync_service.core import recurrence_lines
 
 _FIRST_YEAR, _LAST_YEAR = 1900, 2099
 _DAY = timedelta(days=1)
 _MAX_DOCUMENT = 16 * 1024
 _CONFERENCES_TO_MAKE = ("google_meet",)
-_RULE_LINE = re.compile(
-    r"(?P<name>RRULE|EXRULE|RDATE|EXDATE)(?P<params>(;[A-Z-]+=[^:;]+)*):(?P<value>.+)"
-)
-_DATE_VALUE = re.compile(r"\d{8}(T\d{6}Z?)?(/(\d{8}T\d{6}Z?|P[0-9WDTHMS]+))?")
-_NUMBER_BELOW_ONE = re.compile(r"(?:^|;)(INTERVAL|COUNT)=0*(?:;|$)")
-_UNTIL = re.compile(r"(?:^|;)UNTIL=([^;]*)")
-_UNTIL_VALUE = re.compile(r"\d{8}(T\d{6}Z?)?")
 
 
 @functools.cache
@@ -90,9 +82,9 @@ def _faults(given: dict[str, Any]) -> Iterator[FieldError]:
         yield FieldError("time_zone", "must be null for all-day events")
     elif zone is not None and zone not in zone_names():
         yield FieldError("time_zone", "is not an IANA time zone name")
-    for index, line in enumerate(given.get("recurrence") or ()):
-        if fault := _rule_fault(line):
-            yield FieldError(f"recurrence[{index}]", fault)
+    lines = given.get("recurrence")
+    for index, fault in recurrence_lines.faults(lines) if lines is not None else ():
+        yield FieldError("recurrence" if index is None else f"recurrence[{index}]", fault)
     conference = given.get("conference")
     if (
         conference is not None
@@ -132,29 +124,6 @@ def _time_faults(given: dict[str, Any]) -> Iterator[FieldError]:
 def _is_utc_midnight(moment: datetime) -> bool:
     in_utc = moment.astimezone(UTC)
     return (in_utc.hour, in_utc.minute, in_utc.second, in_utc.microsecond) == (0, 0, 0, 0)
-
-
-def _rule_fault(line: str) -> str | None:
-    parts = _RULE_LINE.fullmatch(line)
-    if parts is None:
-        return "must be an RRULE, EXRULE, RDATE or EXDATE line of RFC 5545"
-    value = parts["value"]
-    if parts["name"] in ("RDATE", "EXDATE"):
-        fine = all(_DATE_VALUE.fullmatch(moment) for moment in value.split(","))
-        return None if fine else "must list dates such as 20260131 or 20260131T090000Z"
-    until = _UNTIL.search(value)
-    if until and not _UNTIL_VALUE.fullmatch(until[1]):
-        return "has an UNTIL that is neither a date nor a date with time"
-    if zero := _NUMBER_BELOW_ONE.search(value):
-        return f"needs {zero[1]} to be one or more"
-    if until and "COUNT=" in value:
-        return "must not have both UNTIL and COUNT"
-    try:
-        # Whether UNTIL must be in UTC depends on the start; the parser need not know it.
-        rrule.rrulestr(_UNTIL.sub("", value).lstrip(";"), dtstart=datetime(2000, 1, 1))
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError):
-        return "is not a recurrence rule of RFC 5545"
-    return None
 
 
 def _is_web_url(value: Any) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import asyncpg
 import structlog
@@ -14,13 +14,20 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from redis.exceptions import RedisError
 
 from sync_service.api.problems import Problem
-from sync_service.api.schemas import Health
+from sync_service.api.schemas import Output
 from sync_service.api.services import Services
 from sync_service.errors import SyncError
 from sync_service.store import migrate
 
 _PATIENCE_S = 2.0
 _log = structlog.get_logger(__name__)
+
+
+class Health(Output, frozen=True, kw_only=True):
+    """The process answers; *checks* says what else does."""
+
+    status: Literal["ok", "ready"]
+    checks: dict[str, str] = {}
 
 
 class HealthController(Controller):
