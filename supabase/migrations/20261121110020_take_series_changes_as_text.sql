@@ -1,5 +1,5 @@
--- change_series takes its JSON as text, which every data API hands over alike. What it does is as
--- before.
+-- change_series takes its JSON as text, which every data API hands over alike, and passes on whether
+-- guests are to be told. What it does is as before.
 
 drop function public.change_series(uuid, jsonb, jsonb, jsonb);
 
@@ -28,11 +28,11 @@ begin
     insert into public.calendar_events (id, user_id, calendar_id, title, description, location,
       notes, start_time, end_time, all_day, time_zone, recurrence, series_id, original_start_time,
       status, visibility, transparency, attendees, reminders, attachments, conference, color, kind,
-      metadata)
+      metadata, send_updates)
     select n.id, m.user_id, n.calendar_id, n.title, n.description, n.location, n.notes,
       n.start_time, n.end_time, n.all_day, n.time_zone, n.recurrence, n.series_id,
       n.original_start_time, n.status, n.visibility, n.transparency, n.attendees, n.reminders,
-      n.attachments, n.conference, n.color, n.kind, n.metadata
+      n.attachments, n.conference, n.color, n.kind, n.metadata, n.send_updates
     from public.calendar_events m
     cross join lateral pg_catalog.jsonb_populate_record(null::public.calendar_events, wanted) as n
     where m.id = p_series_id;
@@ -45,7 +45,8 @@ begin
       series_id = n.series_id, original_start_time = n.original_start_time, status = n.status,
       visibility = n.visibility, transparency = n.transparency, attendees = n.attendees,
       reminders = n.reminders, attachments = n.attachments, conference = n.conference,
-      color = n.color, kind = n.kind, metadata = n.metadata, deleted_at = n.deleted_at
+      color = n.color, kind = n.kind, metadata = n.metadata, deleted_at = n.deleted_at,
+      send_updates = n.send_updates
     from public.calendar_events o
     cross join lateral pg_catalog.jsonb_populate_record(o, change) as n
     where o.id = (change ->> 'id')::uuid and e.id = o.id;

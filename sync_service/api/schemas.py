@@ -151,11 +151,7 @@ class SyncState(Output, frozen=True, kw_only=True):
 
 
 class ListedEvent(Output, frozen=True, kw_only=True):
-    """An event, or an occurrence of a series, which has no *id* while it is as the series says.
-
-    Such an occurrence has the `version` and `sync` of its series; `series_id` and
-    `original_start_time` name it.
-    """
+    """An event, or an occurrence as its series says: that has no *id* and the series' `version`."""
 
     id: UUID | None
     calendar_id: UUID | None

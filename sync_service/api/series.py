@@ -110,7 +110,7 @@ async def delete(
         if scope == "all" or found is None or rows.is_first(found):
             return await event_rows.write(user_data, event_id, gone, version)
         _check_version(rows.master, version)
-        return await _carry_out(user_data, rows, plan_end(rows, found, gone["deleted_at"]))
+        return await _carry_out(user_data, rows, plan_end(rows, found, gone))
 
     return await _repeated(once)
 

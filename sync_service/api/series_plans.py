@@ -131,7 +131,7 @@ def plan_all(rows: SeriesRows, at: datetime | None, fields: Fields, now: datetim
         changed["recurrence"] = list(edit.shift.lines(rows.master["recurrence"]))
     ends = "recurrence" in fields and not fields["recurrence"]
     exceptions = (
-        [_cancel(row, now) for row in rows.exceptions if row["deleted_at"] is None]
+        _cancelled(rows.exceptions, fields, now)
         if ends
         else edit.exceptions(rows.exceptions, explicit=at)
     )
@@ -160,16 +160,20 @@ def plan_following(
     if new["recurrence"]:
         moved = edit.exceptions(later, explicit=at, series_id=new_id)
     else:
-        moved = [_cancel(row, now) for row in later if row["deleted_at"] is None]
-    return Plan([*moved, {"id": rows.master["id"], "recurrence": list(halves.before)}], new)
+        moved = _cancelled(later, fields, now)
+    ended = {"id": rows.master["id"], "recurrence": list(halves.before), **_wish(fields)}
+    return Plan([*moved, ended], new)
 
 
-def plan_end(rows: SeriesRows, at: datetime, now: datetime) -> Plan:
-    """End the series before the occurrence at *at*; the exceptions from there on go."""
+def plan_end(rows: SeriesRows, at: datetime, fields: Fields) -> Plan:
+    """End the series before the occurrence at *at*; the exceptions from there on go.
+
+    *fields* are those of a deletion: `deleted_at` and, maybe, whether guests are told.
+    """
     later = [row for row in rows.exceptions if row["original_start_time"] >= at]
-    changes = [_cancel(row, now) for row in later if row["deleted_at"] is None]
+    changes = _cancelled(later, fields, fields["deleted_at"])
     lines = list(cut(rows.series, at))
-    return Plan([*changes, {"id": rows.master["id"], "recurrence": lines}])
+    return Plan([*changes, {"id": rows.master["id"], "recurrence": lines, **_wish(fields)}])
 
 
 class _Edit:
@@ -228,7 +232,7 @@ class _Edit:
                 whole = set(self._fields) & {*FOLLOWED, *_TIMES}
                 change |= {name: self._fields[name] for name in whole}
             if change:
-                changes.append({"id": row["id"], **change})
+                changes.append({"id": row["id"], **change, **_wish(self._fields)})
         return changes
 
     def _is_in_place(self, row: Row) -> bool:
@@ -240,8 +244,14 @@ class _Edit:
         )
 
 
-def _cancel(row: Row, now: datetime) -> Row:
-    return {"id": row["id"], "deleted_at": now}
+def _cancelled(exceptions: Iterable[Row], fields: Fields, now: datetime) -> list[Row]:
+    live = (row for row in exceptions if row["deleted_at"] is None)
+    return [{"id": row["id"], "deleted_at": now, **_wish(fields)} for row in live]
+
+
+def _wish(fields: Fields) -> Row:
+    """Return whether guests are to be told: it goes with every row that changes."""
+    return {name: fields[name] for name in ("send_updates",) if name in fields}
 
 
 def _indivisible(fault: CannotSplit) -> Exception:

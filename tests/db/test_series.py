@@ -462,7 +462,7 @@ async def test_the_rest_of_a_series_becomes_one_of_its_own(
     new = json.loads(old[0]) | {"id": str(rest), "recurrence": ["RRULE:FREQ=DAILY;COUNT=3"]}
     changes = [
         {"id": str(exception), "series_id": str(rest)},
-        {"id": str(series), "recurrence": ["RRULE:FREQ=DAILY;COUNT=2"]},
+        {"id": str(series), "recurrence": ["RRULE:FREQ=DAILY;COUNT=2"], "send_updates": "all"},
     ]
     (row,) = await change(admin, series, await versions(admin, series), new, changes)
     assert (row["id"], row["user_id"], row["version"]) == (rest, owner, 1)
@@ -472,3 +472,5 @@ async def test_the_rest_of_a_series_becomes_one_of_its_own(
         (exception, "updated"),
         (series, "updated"),
     }
+    wishes = await admin.fetch("select event_id, version from private.update_wishes")
+    assert [tuple(row.values()) for row in wishes] == [(series, 2)]

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Literal, cast
 
 import asyncpg
+import msgspec
 import structlog
 from litestar import Controller, Response, get, head
 from litestar.di import NamedDependency
@@ -27,7 +28,7 @@ class Health(Output, frozen=True, kw_only=True):
     """The process answers; *checks* says what else does."""
 
     status: Literal["ok", "ready"]
-    checks: dict[str, str] = {}
+    checks: dict[str, str] = msgspec.field(default_factory=dict[str, str])
 
 
 class HealthController(Controller):
