@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from sync_service.api.schemas import Failure, Output, SyncStatus
+from msgspec import Meta
+
+from sync_service.api.schemas import Failure, Input, Output, SyncStatus
+
+
+class RestoreRequest(Input, frozen=True, kw_only=True):
+    """Which version of an event to put back; without one, the last before the latest change."""
+
+    version: Annotated[int, Meta(ge=1, le=2**53 - 1)] | None = None
 
 
 class HistoryEntry(Output, frozen=True, kw_only=True):

@@ -112,12 +112,6 @@ class EventCreate(EventPatch, frozen=True, kw_only=True):
     end_time: Instant  # pyright: ignore[reportGeneralTypeIssues]  # required here
 
 
-class RestoreRequest(Input, frozen=True, kw_only=True):
-    """Which version of an event to put back; without one, the last before the latest change."""
-
-    version: Annotated[int, Meta(ge=1, le=2**53 - 1)] | None = None
-
-
 class ConflictResolution(Input, frozen=True, kw_only=True):
     """The user's word: one side's version, or for `merge` the fields of *event* as given."""
 

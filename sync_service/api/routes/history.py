@@ -11,12 +11,12 @@ from litestar.params import FromPath, FromQuery, JSONBody
 from postgrest.exceptions import APIError
 
 from sync_service.api import event_rows, standings, sync_states
-from sync_service.api.history_schemas import History
+from sync_service.api.history_schemas import History, RestoreRequest
 from sync_service.api.paging import Limit, numbered
 from sync_service.api.problems import FAILURES, Problem, described, not_found
 from sync_service.api.requests import Prefer, wanted_wait
 from sync_service.api.routes.events import answer
-from sync_service.api.schemas import Event, RestoreRequest
+from sync_service.api.schemas import Event
 from sync_service.api.services import Services
 from sync_service.api.trail_entries import to_history
 from sync_service.api.user_data import Row, UserData
