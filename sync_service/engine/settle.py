@@ -8,24 +8,24 @@ statements. The base afterwards is what the remote side holds.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
-from datetime import datetime
-from typing import Any
 from uuid import UUID, uuid4
 
 from sync_service.core import plan as planning
-from sync_service.core.event import Content, to_json
-from sync_service.core.fingerprint import fingerprint
+from sync_service.core.event import Content
 from sync_service.core.merge import equal, with_landed
 from sync_service.core.occurrence import plain
 from sync_service.core.plan import Plan
+from sync_service.engine import holdings
 from sync_service.engine.arrivals import Arrival, Feed, Settled, Writes
+from sync_service.engine.holdings import Holdings
+from sync_service.engine.records import agreement, agreement_gone, conflict, new_mapping
 from sync_service.engine.sending import held_units
+from sync_service.engine.writing import write
 from sync_service.providers.base import Capabilities, OccurrenceRef, Provider, RemoteEvent
-from sync_service.store import events, mappings, queue, trail
+from sync_service.store import queue
 from sync_service.store.calendars import Calendar
 from sync_service.store.events import EventRow, NewEvent
-from sync_service.store.mappings import Agreement, Mapping
+from sync_service.store.mappings import Mapping
 from sync_service.store.pool import Connection, mark_origin
 from sync_service.store.queue import Task
 
@@ -50,23 +50,29 @@ async def settle(
     in the order in which a user's own write locks them.
     """
     await mark_origin(connection, calendar.id, calendar.provider)
-    settlement = _Settlement(provider, calendar, feed, looked=looked is not None)
-    await settlement.load(connection, arrivals)
+    held = await holdings.lock(connection, calendar, arrivals, feed)
     generation = await queue.held_generation(connection, task)
     if generation is None:
         return None
+    settlement = _Settlement(provider, calendar, feed, held, looked=looked is not None)
     settlement.late = looked is not None and generation > looked
     # A series is settled before its occurrences, in whatever order they came.
     for arrival in sorted(arrivals, key=lambda arrival: arrival.occurrence is not None):
         settlement.decide(arrival)
-    return await settlement.write(connection)
+    return await write(connection, calendar, settlement.writes, feed.pass_id if feed else None)
 
 
 class _Settlement:
-    """One call of `settle`: what was locked, what is decided, what is written."""
+    """One call of `settle`: what is held, and what is decided on it."""
 
     def __init__(
-        self, provider: Provider, calendar: Calendar, feed: Feed | None, *, looked: bool
+        self,
+        provider: Provider,
+        calendar: Calendar,
+        feed: Feed | None,
+        held: Holdings,
+        *,
+        looked: bool,
     ) -> None:
         self._provider = provider
         self._calendar = calendar
@@ -74,89 +80,31 @@ class _Settlement:
         self._feed = feed
         self._looked = looked
         self.late = False
-        self._events: dict[UUID, EventRow] = {}
-        self._mappings: dict[str, Mapping] = {}
-        self._pushing: set[UUID] = set()
-        self._taken: set[UUID] = set()
-        self._exceptions: dict[tuple[UUID, datetime], UUID] = {}
+        self._held = held
         self._agreed: dict[str, tuple[UUID, Content]] = {}
-        self._candidates: list[UUID] = []
-        self._writes = Writes()
-
-    async def load(self, connection: Connection, arrivals: Sequence[Arrival]) -> None:
-        """Lock what the arrivals are about: events first, then mappings, each by id."""
-        calendar_id = self._calendar.id
-        places = [arrival.occurrence for arrival in arrivals if arrival.occurrence]
-        pairs = await mappings.find(
-            connection,
-            calendar_id,
-            [
-                *(arrival.external_id for arrival in arrivals),
-                *{place.series for place in places},
-            ],
-        )
-        events_of = {external_id: event_id for _, event_id, external_id in pairs}
-        self._exceptions = await events.exceptions(
-            connection,
-            [
-                (events_of[place.series], place.original_start)
-                for place in places
-                if place.series in events_of
-            ],
-        )
-        marked = await events.owned(
-            connection,
-            self._calendar.user_id,
-            [
-                arrival.remote.mark.event_id
-                for arrival in arrivals
-                if arrival.remote and arrival.remote.mark
-            ],
-        )
-        known = {external_id for _, _, external_id in pairs}
-        unknown = [
-            arrival.remote
-            for arrival in arrivals
-            if arrival.remote and arrival.external_id not in known
-        ]
-        candidates = await events.adoptable(
-            connection,
-            calendar_id,
-            self._calendar.user_id,
-            starts=[remote.content.start for remote in unknown],
-            ical_uids=[remote.ical_uid for remote in unknown if remote.ical_uid],
-        )
-        event_ids = {event_id for _, event_id, _ in pairs} | marked
-        event_ids |= {event.id for event in candidates} | {*self._exceptions.values()}
-        self._events = await events.lock(connection, event_ids)
-        self._candidates = [event.id for event in candidates if event.id in self._events]
-        locked = await mappings.lock(connection, [mapping_id for mapping_id, _, _ in pairs])
-        self._mappings = {mapping.external_id: mapping for mapping in locked}
-        self._taken = await mappings.taken_events(connection, calendar_id, list(event_ids))
-        if self._feed:
-            self._pushing = await mappings.in_flight(connection, calendar_id, list(event_ids))
+        self.writes = Writes()
 
     def decide(self, arrival: Arrival) -> None:
         """Decide what follows from one arrival."""
-        mapping = self._mappings.get(arrival.external_id)
+        mapping = self._held.mappings.get(arrival.external_id)
         if mapping is None:
             if arrival.occurrence is not None:
                 self._meet_occurrence(arrival, arrival.occurrence)
             elif arrival.remote is not None:
                 self._meet(arrival.remote)
             return
-        local = self._events.get(mapping.event_id)
+        local = self._held.events.get(mapping.event_id)
         if local and arrival.occurrence and not self._stands_for(local, arrival.occurrence):
             return
         if self._feed:
             if self._feed.pass_id is not None and arrival.remote is None:
                 return  # The end of the pass asks about everything that it did not see alive.
             if self._feed.pass_id is not None and arrival.remote is not None:
-                self._writes.seen.append(mapping.id)
+                self.writes.seen.append(mapping.id)
             if self._is_old_news(mapping, local, arrival.remote):
                 return
         if self.late and mapping.stale:
-            self._writes.look_again.append(mapping.id)
+            self.writes.look_again.append(mapping.id)
         self._compare(mapping, local, arrival)
 
     def _is_old_news(
@@ -178,7 +126,7 @@ class _Settlement:
                 and remote.modified_at < mapping.external_updated_at
             ):
                 return True
-        pushing = mapping.event_id in self._pushing
+        pushing = mapping.event_id in self._held.pushing
         if (
             pushing
             and remote is not None
@@ -189,8 +137,8 @@ class _Settlement:
             return True
         newer = mapping.last_synced_at is not None and mapping.last_synced_at >= self._feed.asked_at
         if pushing or newer:
-            self._writes.look_again.append(mapping.id)
-            self._writes.pushes[mapping.event_id] = "look_again"
+            self.writes.look_again.append(mapping.id)
+            self.writes.pushes[mapping.event_id] = "look_again"
             return True
         return False
 
@@ -202,30 +150,34 @@ class _Settlement:
         if self._calendar.direction == "push":
             return
         mark = remote.mark
-        if mark is not None and mark.event_id in self._events and mark.event_id not in self._taken:
+        if (
+            mark is not None
+            and mark.event_id in self._held.events
+            and mark.event_id not in self._held.taken
+        ):
             ids = (
                 self._provider.new_external_id(mark.mapping_id, attempt)
                 for attempt in range(_ID_ATTEMPTS)
             )
             if remote.external_id in ids:
-                self._taken.add(mark.event_id)
-                mapping = self._new_mapping(uuid4(), mark.event_id, remote.external_id)
+                self._held.taken.add(mark.event_id)
+                mapping = new_mapping(self._calendar, mark.event_id, remote.external_id)
                 self._compare(
-                    mapping, self._events[mark.event_id], Arrival(remote.external_id, remote)
+                    mapping, self._held.events[mark.event_id], Arrival(remote.external_id, remote)
                 )
                 return
         content = remote.content
         twin = self._twin(remote)
         if twin is not None:
-            self._taken.add(twin.id)
-            mapping = self._new_mapping(uuid4(), twin.id, remote.external_id)
+            self._held.taken.add(twin.id)
+            mapping = new_mapping(self._calendar, twin.id, remote.external_id)
             self._compare(mapping, twin, Arrival(remote.external_id, remote))
             return
         if self._feed and content.end <= self._feed.since and not content.recurrence:
             return
         event_id = uuid4()
-        mapping = self._new_mapping(uuid4(), event_id, remote.external_id)
-        self._writes.inserts.append(
+        mapping = new_mapping(self._calendar, event_id, remote.external_id)
+        self.writes.inserts.append(
             NewEvent(
                 event_id,
                 self._calendar.user_id,
@@ -246,22 +198,21 @@ class _Settlement:
             return
         series_id, content = series
         usual = plain(content, place.original_start)
-        event_id = self._exceptions.get((series_id, place.original_start))
+        event_id = self._held.exceptions.get((series_id, place.original_start))
         if event_id is not None:
-            if event_id not in self._taken:
-                mapping = replace(
-                    # What both sides started from is the occurrence as the series has it.
-                    self._new_mapping(uuid4(), event_id, arrival.external_id),
-                    base=usual,
-                    occurrence=place,
+            if event_id not in self._held.taken:
+                # What both sides started from is the occurrence as the series has it.
+                mapping = new_mapping(
+                    self._calendar, event_id, arrival.external_id, base=usual, occurrence=place
                 )
-                self._compare(mapping, self._events.get(event_id), arrival)
+                self._compare(mapping, self._held.events.get(event_id), arrival)
             return
         event_id = uuid4()
-        mapping = self._new_mapping(uuid4(), event_id, arrival.external_id)
-        mapping = replace(mapping, base=usual, occurrence=place)
+        mapping = new_mapping(
+            self._calendar, event_id, arrival.external_id, base=usual, occurrence=place
+        )
         remote = arrival.remote
-        self._writes.inserts.append(
+        self.writes.inserts.append(
             NewEvent(
                 event_id,
                 self._calendar.user_id,
@@ -273,7 +224,7 @@ class _Settlement:
             )
         )
         if remote is None:
-            self._agree_gone(mapping)
+            self.writes.agreements.append(agreement_gone(self._calendar, mapping))
         else:
             self._agree(mapping, remote, version=1)
 
@@ -281,10 +232,10 @@ class _Settlement:
         """Return the event that is the series, and what the remote side says of it."""
         if place.series in self._agreed:
             return self._agreed[place.series]
-        mapping = self._mappings.get(place.series)
+        mapping = self._held.mappings.get(place.series)
         if mapping is None or mapping.status == "deleted":
             return None
-        event = self._events.get(mapping.event_id)
+        event = self._held.events.get(mapping.event_id)
         content = mapping.base or (event.content if event else None)
         return (mapping.event_id, content) if event and content else None
 
@@ -299,8 +250,8 @@ class _Settlement:
         """Return the event of ours that this is: by its iCalendar id, or as both say the same."""
         free = [
             event
-            for event in (self._events[event_id] for event_id in self._candidates)
-            if event.live and event.id not in self._taken
+            for event in (self._held.events[event_id] for event_id in self._held.candidates)
+            if event.live and event.id not in self._held.taken
         ]
         by_uid = (event for event in free if remote.ical_uid and event.ical_uid == remote.ical_uid)
         alike = (
@@ -336,9 +287,18 @@ class _Settlement:
             decided = Plan("keep", push=ours is not None)
         decided = self._within_direction(decided, ours, remote, units)
         if decided.clash is not None:
-            self._record(mapping, decided, base, ours, remote)
+            self.writes.conflicts.append(
+                conflict(
+                    self._calendar,
+                    mapping,
+                    decided.clash,
+                    base,
+                    ours,
+                    remote.content if remote else None,
+                )
+            )
             if self._calendar.conflict_policy == "manual":
-                self._writes.parked.append(mapping.id)
+                self.writes.parked.append(mapping.id)
                 return
         self._apply(mapping, local, decided, remote)
 
@@ -363,7 +323,7 @@ class _Settlement:
     def _apply(
         self, mapping: Mapping, local: EventRow | None, decided: Plan, remote: RemoteEvent | None
     ) -> None:
-        writes = self._writes
+        writes = self.writes
         event_id = mapping.event_id
         if isinstance(decided.local, Content):
             if local is None:
@@ -374,10 +334,10 @@ class _Settlement:
                 writes.updates[event_id] = decided.local
         elif decided.local == "delete":
             writes.deletes.append(event_id)
-        if remote is None and mapping.external_id in self._mappings:
+        if remote is None and mapping.external_id in self._held.mappings:
             writes.tombstones.append(mapping.id)
         elif remote is None:
-            self._agree_gone(mapping)
+            self.writes.agreements.append(agreement_gone(self._calendar, mapping))
         else:
             self._agree(mapping, remote, version=local.version if local else None)
         if decided.push and not self._looked:
@@ -385,159 +345,27 @@ class _Settlement:
             writes.pushes[event_id] = "merged"
 
     def _agree(self, mapping: Mapping, remote: RemoteEvent, *, version: int | None) -> None:
-        pass_id = self._feed.pass_id if self._feed else None
         unlisted = mapping.unlisted and not self._feed and not self._looked
         if unlisted:
-            self._writes.pushes[mapping.event_id] = "look_again"
+            self.writes.pushes[mapping.event_id] = "look_again"
         self._agreed[mapping.external_id] = (mapping.event_id, remote.content)
-        print_now = fingerprint(remote.content, self._capabilities.units)
-        if remote.content.recurrence and mapping.event_id in self._events:
-            was = mapping.base and fingerprint(mapping.base, self._capabilities.units)
-            if mapping.status != "synced" or was != print_now:
-                self._writes.series.append(mapping.event_id)
-        self._writes.agreements.append(
-            Agreement(
-                id=mapping.id,
-                user_id=mapping.user_id,
-                event_id=mapping.event_id,
-                calendar_id=mapping.calendar_id,
-                external_id=mapping.external_id,
-                ical_uid=remote.ical_uid,
-                html_link=remote.html_link,
-                etag=remote.etag,
-                external_updated_at=remote.modified_at,
-                base=to_json(remote.content),
-                fingerprint=print_now,
-                event_version=version,
-                sync_source=self._calendar.provider if mapping.base is None else "app",
-                status="synced",
+        units = self._capabilities.units
+        if remote.content.recurrence and mapping.event_id in self._held.events:
+            changed = mapping.base is None or not equal(mapping.base, remote.content, units)
+            if changed or mapping.status != "synced":
+                self.writes.series.append(mapping.event_id)
+        self.writes.agreements.append(
+            agreement(
+                self._calendar,
+                mapping,
+                remote,
+                units,
+                version=version,
                 stale=unlisted or (mapping.stale and not self._looked),
-                seen_pass=pass_id,
-                provider_data=remote.data | _provider_data(remote.read_only, remote.occurrence),
+                pass_id=self._feed.pass_id if self._feed else None,
             )
-        )
-
-    def _agree_gone(self, mapping: Mapping) -> None:
-        """Keep in mind that an occurrence does not take place, though no copy of it was known."""
-        self._writes.agreements.append(
-            Agreement(
-                id=mapping.id,
-                user_id=mapping.user_id,
-                event_id=mapping.event_id,
-                calendar_id=mapping.calendar_id,
-                external_id=mapping.external_id,
-                ical_uid=None,
-                html_link=None,
-                etag=None,
-                external_updated_at=None,
-                base=to_json(mapping.base) if mapping.base else None,
-                fingerprint=None,
-                event_version=None,
-                sync_source=self._calendar.provider,
-                status="deleted",
-                provider_data=_provider_data(None, mapping.occurrence),
-            )
-        )
-
-    def _record(
-        self,
-        mapping: Mapping,
-        decided: Plan,
-        base: Content | None,
-        ours: Content | None,
-        remote: RemoteEvent | None,
-    ) -> None:
-        assert decided.clash is not None  # noqa: S101  # callers asked
-        self._writes.conflicts.append(
-            trail.Conflict(
-                user_id=mapping.user_id,
-                event_id=mapping.event_id,
-                calendar_id=mapping.calendar_id,
-                fields=decided.clash.units,
-                base=to_json(base) if base else None,
-                local=to_json(ours) if ours else None,
-                remote=to_json(remote.content) if remote else None,
-                policy=self._calendar.conflict_policy,
-                winner=None if self._calendar.conflict_policy == "manual" else decided.clash.winner,
-            )
-        )
-
-    def _new_mapping(self, mapping_id: UUID, event_id: UUID, external_id: str) -> Mapping:
-        return Mapping(
-            id=mapping_id,
-            user_id=self._calendar.user_id,
-            event_id=event_id,
-            calendar_id=self._calendar.id,
-            external_id=external_id,
-            etag=None,
-            external_updated_at=None,
-            base=None,
-            event_version=None,
-            status="pending",
-            stale=False,
-            intent=None,
-            last_synced_at=None,
-            read_only=None,
         )
 
     def _units(self, event: EventRow | None) -> frozenset[str]:
         home = event.calendar_id if event else self._calendar.id
         return held_units(self._calendar, self._capabilities, home)
-
-    async def write(self, connection: Connection) -> Settled:
-        """Write everything that was decided."""
-        writes = self._writes
-        versions = await events.insert(connection, writes.inserts)
-        versions |= await events.update(connection, writes.updates)
-        versions |= await events.delete(connection, writes.deletes)
-        await mappings.agree(
-            connection,
-            [
-                replace(
-                    agreement,
-                    event_version=versions.get(agreement.event_id, agreement.event_version),
-                )
-                for agreement in writes.agreements
-            ],
-        )
-        await mappings.settle_deleted(connection, writes.tombstones)
-        await mappings.settle_series_deleted(connection, self._calendar.id, writes.deletes)
-        await events.follow_series(
-            connection,
-            self._calendar.id,
-            writes.series,
-            known={agreement.event_id for agreement in writes.agreements},
-        )
-        await mappings.look_again(connection, writes.look_again)
-        await mappings.park(connection, writes.parked)
-        if self._feed and self._feed.pass_id:
-            await mappings.mark_seen(connection, writes.seen, self._feed.pass_id)
-        await trail.record_conflicts(connection, writes.conflicts)
-        calendar = self._calendar
-        await queue.enqueue_pushes(
-            connection,
-            [
-                (calendar.user_id, event_id, calendar.id, reason)
-                for event_id, reason in writes.pushes.items()
-            ],
-        )
-        settled = Settled(
-            created=[event.id for event in writes.inserts],
-            updated=list(writes.updates),
-            deleted=writes.deletes,
-            conflicts=len(writes.conflicts),
-        )
-        await events.announce(connection, calendar.user_id, settled.touched)
-        return settled
-
-
-def _provider_data(read_only: str | None, occurrence: OccurrenceRef | None) -> dict[str, Any]:
-    data: dict[str, Any] = {}
-    if read_only:
-        data["read_only"] = read_only
-    if occurrence:
-        data["occurrence"] = {
-            "series": occurrence.series,
-            "original_start": occurrence.original_start.isoformat(),
-        }
-    return data
