@@ -14,13 +14,16 @@ from sync_service import telemetry
 from sync_service.engine import calendar_list, channels, connections
 from sync_service.engine.hub import Hub
 from sync_service.errors import SyncError
+from sync_service.store import calendars, events, job_leases, queue, trail, usage
 from sync_service.store import channels as channel_rows
 from sync_service.store import connections as connection_rows
-from sync_service.store import events, job_leases, queue, trail, usage
 
 _log = structlog.get_logger(__name__)
 _JOB_S = 90.0
 """A process that dies in a scheduled job holds it up no longer than this; arq ends it earlier."""
+
+_LIST_EVERYTHING_DAYS = 7
+"""What enters the window by time alone, or fell between two stools, is found by a full listing."""
 
 Context = dict[str, Any]
 
@@ -61,6 +64,7 @@ async def poll(ctx: Context) -> None:
     intervals = {"google": hub.settings.google_poll_seconds}
     async with _alone(hub, "poll") as mine:
         if mine:
+            await calendars.want_full(hub.pool, _LIST_EVERYTHING_DAYS)
             for provider, seconds in intervals.items():
                 await queue.request_due_pulls(hub.pool, provider, seconds)
 

@@ -203,6 +203,11 @@ async def save_cursor(
     await connection.execute(_SQL["save_cursor"], calendar_id, cursor, cursor_key)
 
 
+async def want_full(pool: Pool, every_days: int) -> None:
+    """Have the next pull list everything where that was not done for *every_days* days."""
+    await pool.execute(_SQL["want_full"], every_days)
+
+
 async def drop_cursor(connection: Connection | Pool, calendar_id: UUID) -> None:
     """Ask for a full sync from the start."""
     await connection.execute(_SQL["drop_cursor"], calendar_id)

@@ -10,6 +10,7 @@ import pytest
 
 from sync_service.engine import breaker, connections
 from sync_service.settings import Settings
+from sync_service.store import calendars
 from tests.conftest import UserFactory
 from tests.engine.world import World, consent, open_world
 
@@ -154,4 +155,20 @@ async def test_reconnecting_after_weeks_changes_only_what_changed(world: World) 
     assert await world.titles() == ["Ours", "Theirs, edited"] == world.summaries()
     assert world.live()[0]["location"] == "Here"
     assert await world.pool.fetchval("select count(*) from calendar_connections") == 1
+    await world.assert_silent()
+
+
+async def test_everything_is_listed_now_and_then(world: World) -> None:
+    """Finds a row that nobody queued: its transaction was open while the calendar was connected."""
+    await world.add(title="Overlooked")
+    await world.pool.execute("delete from sync_queue where kind = 'push'")
+    await calendars.want_full(world.pool, 7)
+    await world.poll()
+    assert world.summaries() == []
+    await world.pool.execute(
+        "update private.calendar_feeds set last_full_at = now() - interval '9 days'"
+    )
+    await calendars.want_full(world.pool, 7)
+    await world.poll()
+    assert world.summaries() == ["Overlooked"]
     await world.assert_silent()

@@ -165,9 +165,20 @@ where calendar_id = $1
 
 -- name: save_cursor
 update private.calendar_feeds
-set cursor = $2, cursor_key = $3, deletions = null, pass_id = null, pass_page = null, pass_started_at = null,
-  last_pull_at = now(), updated_at = now()
+set cursor = $2, cursor_key = $3, deletions = null, pass_id = null, pass_page = null,
+  pass_started_at = null, last_pull_at = now(),
+  last_full_at = case when pass_id is not null then now() else last_full_at end, updated_at = now()
 where calendar_id = $1
+
+-- name: want_full
+-- The next pull lists everything, where that was last done so many days ago (a quarter more or less,
+-- so that calendars do not all come at once).
+update private.calendar_feeds f set wants_full = true, updated_at = now()
+from public.calendars c
+where c.id = f.calendar_id and c.enabled and c.state not in ('paused', 'disconnected')
+  and f.pass_id is null and not f.wants_full
+  and f.last_full_at < now() - make_interval(days => 1) * $1::integer
+    * (0.75 + 0.5 * abs(hashtext(f.calendar_id::text || f.last_full_at) % 1000) / 1000.0)
 
 -- name: drop_cursor
 update private.calendar_feeds
