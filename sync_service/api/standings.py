@@ -36,7 +36,9 @@ async def read(
     work = {row["calendar_id"]: row for row in queued if row["kind"] == "push"}
     reading = {row["calendar_id"] for row in queued if row["kind"] == "pull"}
     mappings = data.table("event_mappings").select("*,calendars(provider)").eq("event_id", event_id)
-    calendars = data.table("calendars").select("*,calendar_connections(status,account_email)")
+    calendars = data.table("calendars").select(
+        "*,calendar_connections!calendars_connection_id_fkey(status,account_email)"
+    )
     mapped, known = await asyncio.gather(
         data.rows(mappings), data.rows(calendars.order("name").order("id"))
     )
