@@ -62,6 +62,9 @@ class Settings(BaseSettings):
     google_userinfo_url: str = Field(
         "https://openidconnect.googleapis.com/v1/userinfo", description="OpenID user info."
     )
+    google_tokeninfo_url: str = Field(
+        "https://oauth2.googleapis.com/tokeninfo", description="Says whose a token is."
+    )
     google_certs_url: str = Field(
         "https://www.googleapis.com/oauth2/v3/certs", description="Keys that sign id tokens."
     )
@@ -166,6 +169,7 @@ class Settings(BaseSettings):
         "google_token_url",
         "google_revoke_url",
         "google_userinfo_url",
+        "google_tokeninfo_url",
         "google_certs_url",
         "notion_api_base_url",
         "notion_auth_url",

@@ -84,6 +84,7 @@ def settings(database: Database, redis_url: str) -> Settings:
         google_token_url=f"{nowhere}/token",
         google_revoke_url=f"{nowhere}/revoke",
         google_userinfo_url=f"{nowhere}/oauth2/v3/userinfo",
+        google_tokeninfo_url=f"{nowhere}/tokeninfo",
         google_certs_url=f"{nowhere}/oauth2/v3/certs",
     )
 

@@ -200,6 +200,23 @@ class ConnectRequest(Input, frozen=True, kw_only=True):
     """Only count what would happen until the calendar is resumed."""
 
 
+class ConnectTokens(Input, frozen=True, kw_only=True):
+    """What Supabase Auth handed over after signing in with the provider."""
+
+    provider_token: Annotated[str, Meta(min_length=1, max_length=4096)]
+    provider_refresh_token: Annotated[str, Meta(min_length=1, max_length=4096)]
+    """Given where the sign-in asked for `access_type=offline` and `prompt=consent`."""
+    preview: bool = False
+    """Only count what would happen until the calendar is resumed."""
+
+
+class ConnectedAnswer(Output, frozen=True, kw_only=True):
+    """The account is connected."""
+
+    connection_id: UUID
+    status: Literal["connected"] = "connected"
+
+
 class ConnectAnswer(Output, frozen=True, kw_only=True):
     """Where the browser has to go to give its consent."""
 

@@ -313,6 +313,7 @@ class _Builder:
                 "GOOGLE_TOKEN_URL": f"{base}/token",
                 "GOOGLE_REVOKE_URL": f"{base}/revoke",
                 "GOOGLE_USERINFO_URL": f"{base}/oauth2/v3/userinfo",
+                "GOOGLE_TOKENINFO_URL": f"{base}/tokeninfo",
                 "GOOGLE_CERTS_URL": f"{base}/oauth2/v3/certs",
             }
         return settings | self._given

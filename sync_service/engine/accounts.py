@@ -105,7 +105,7 @@ class LiveAccount:
         """Return a token with at least five minutes left.
 
         Refreshing is single-flight: in this process by a lock, across processes by the token row.
-        Raises `ReauthRequired` when the grant is gone.
+        Raises `ReauthRequired` when the grant is gone, `MissingScope` when it became too small.
         """
         tokens = self._tokens
         if tokens is not None and _fresh(tokens, rejected):
@@ -136,7 +136,13 @@ class LiveAccount:
             await connections.save_tokens(
                 connection, self._connection.id, seal(self._vault, self._connection.id, renewed)
             )
+        if renewed.scopes is None:
             return renewed
+        await connections.save_scopes(self._pool, self._connection.id, renewed.scopes)
+        lacking = self._provider.shortfall(renewed.scopes)
+        if lacking is not None:
+            raise lacking
+        return renewed
 
     async def _stored(self, connection: Connection | Pool, *, lock: bool = False) -> Tokens:
         sealed = await connections.read_tokens(connection, self._connection.id, lock=lock)

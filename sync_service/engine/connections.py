@@ -22,16 +22,16 @@ from sync_service.errors import (
     Rejected,
     SyncError,
 )
-from sync_service.providers.base import Grant
+from sync_service.providers.base import Grant, Tokens
 from sync_service.store import calendar_lists, calendars, connections, queue, trail
 from sync_service.store import channels as channel_rows
 from sync_service.store.channels import Target
-from sync_service.store.connections import ConsentState
 from sync_service.store.pool import transaction
 
 _VERIFIER = "oauth_states.code_verifier"
 _PATIENCE_MS = 22_000
 """A refresh holds the tokens for as long as the provider takes; who comes back waits for it."""
+_BUSY = "The account is busy at this moment; connect again."
 _log = structlog.get_logger(__name__)
 
 
@@ -53,12 +53,7 @@ async def start(
     The state is random, used once, good for ten minutes, bound to the user, and kept as a hash.
     Raises `Rejected` for an unknown provider and `Misconfigured` without a client id.
     """
-    if provider not in hub.providers:
-        raise Rejected(f"There is no provider called {provider}.", code="unknown_provider")
-    if not getattr(hub.settings, f"{provider}_client_id"):
-        raise Misconfigured(
-            f"{provider.upper()}_CLIENT_ID is not set; see the README.", code="provider_not_set_up"
-        )
+    require_set_up(hub, provider)
     state, verifier = secrets.token_urlsafe(32), secrets.token_urlsafe(48)
     state_hash = _hash(state)
     challenge = base64.urlsafe_b64encode(_hash(verifier)).rstrip(b"=").decode()
@@ -74,6 +69,16 @@ async def start(
     return hub.providers[provider].authorization_url(
         state=state, code_challenge=challenge, login_hint=None
     )
+
+
+def require_set_up(hub: Hub, provider: str) -> None:
+    """Raise `Rejected` for an unknown provider and `Misconfigured` without a client id."""
+    if provider not in hub.providers:
+        raise Rejected(f"There is no provider called {provider}.", code="unknown_provider")
+    if not getattr(hub.settings, f"{provider}_client_id"):
+        raise Misconfigured(
+            f"{provider.upper()}_CLIENT_ID is not set; see the README.", code="provider_not_set_up"
+        )
 
 
 async def finish(
@@ -96,24 +101,55 @@ async def finish(
     verifier = hub.vault.open(consent.code_verifier, place=_VERIFIER, row=_hash(state).hex())
     try:
         grant = await hub.providers[provider].exchange(code=code, code_verifier=verifier)
-    except MissingScope as fault:
-        return Finished(consent.return_to, "missing_scope", None, fault.detail)
     except ProviderUnavailable as fault:
         return Finished(consent.return_to, "provider_unavailable", None, fault.detail)
     except SyncError as fault:
         return Finished(consent.return_to, "exchange_failed", None, fault.detail)
+    lacking = hub.providers[provider].shortfall(grant.scopes)
+    if lacking is not None:
+        await _turn_down(hub, provider, consent.user_id, grant, lacking)
+        return Finished(consent.return_to, "missing_scope", None, lacking.detail)
     try:
-        connection_id = await _save(hub, provider, consent, grant)
+        connection_id = await _save(hub, provider, consent.user_id, grant, preview=consent.preview)
     except asyncpg.LockNotAvailableError:
-        return Finished(
-            consent.return_to,
-            "provider_unavailable",
-            None,
-            "The account is busy at this moment; connect again.",
-        )
+        return Finished(consent.return_to, "provider_unavailable", None, _BUSY)
     # Where that fails the sweep lists the calendars later; the account itself is connected.
     await try_to_open(hub, connection_id)
     return Finished(consent.return_to, "connected", connection_id, "Connected.")
+
+
+async def adopt(hub: Hub, *, provider: str, user_id: UUID, tokens: Tokens, preview: bool) -> UUID:
+    """Connect with the tokens of a sign-in elsewhere; answers the connection.
+
+    Raises `Rejected` unless they are of our client, `MissingScope` where they allow too little, and
+    `ProviderUnavailable`; then nothing is kept. They are not given back: the sign-in may need them.
+    """
+    require_set_up(hub, provider)
+    grant = await hub.providers[provider].recognise(tokens)
+    lacking = hub.providers[provider].shortfall(grant.scopes)
+    if lacking is not None:
+        raise lacking
+    try:
+        connection_id = await _save(hub, provider, user_id, grant, preview=preview)
+    except asyncpg.LockNotAvailableError:
+        raise ProviderUnavailable(_BUSY) from None
+    await try_to_open(hub, connection_id)
+    return connection_id
+
+
+async def _turn_down(
+    hub: Hub, provider: str, user_id: UUID, grant: Grant, lacking: MissingScope
+) -> None:
+    """Give back a grant that will not be used, unless that ends one in use: they end together."""
+    known = await connections.of_account(hub.pool, provider, grant.account_id)
+    for connection_id, owner in known:
+        if owner == user_id:
+            await connections.note_lacking(hub.pool, connection_id, lacking)
+    if not known:
+        try:
+            await hub.providers[provider].revoke(grant.tokens)
+        except SyncError as fault:
+            _log.warning("grant_not_revoked", error=str(fault))
 
 
 async def try_to_open(hub: Hub, connection_id: UUID) -> None:
@@ -214,16 +250,16 @@ async def finish_disconnect(hub: Hub, connection_id: UUID) -> None:
     hub.account(connection).forget()
 
 
-async def _save(hub: Hub, provider: str, consent: ConsentState, grant: Grant) -> UUID:
+async def _save(hub: Hub, provider: str, user_id: UUID, grant: Grant, *, preview: bool) -> UUID:
     async with transaction(hub.pool, patience_ms=_PATIENCE_MS) as store:
         connection_id = await connections.save_connection(
             store,
-            user_id=consent.user_id,
+            user_id=user_id,
             provider=provider,
             account_id=grant.account_id,
             account_email=grant.account_email,
             scopes=grant.scopes,
-            preview=consent.preview,
+            preview=preview,
         )
         await connections.save_tokens(
             store, connection_id, seal(hub.vault, connection_id, grant.tokens)
@@ -238,7 +274,7 @@ async def _save(hub: Hub, provider: str, consent: ConsentState, grant: Grant) ->
             store,
             [
                 trail.Deed(
-                    user_id=consent.user_id,
+                    user_id=user_id,
                     action="connection.connected",
                     source=provider,
                     connection_id=connection_id,

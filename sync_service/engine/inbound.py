@@ -31,6 +31,8 @@ from sync_service.store.queue import Task
 CURSOR_KEY = "1"
 """Changes with the parameters of the listing; a cursor made under another key starts anew."""
 _TURN_S = 10.0
+_NEAR_PAST, _NEAR = timedelta(days=1), timedelta(days=31)
+"""What is listed before everything else when a calendar is read for the first time."""
 _log = structlog.get_logger(__name__)
 
 
@@ -57,20 +59,25 @@ async def pull(hub: Hub, task: Task) -> str:
     if connection is None:
         await queue.complete(hub.pool, task)
         return "nothing"
-    session = hub.session(connection)
+    session = hub.session(connection, bulk=task.bulk)
+    in_bulk = hub.session(connection, bulk=True)
     if connection.preview:
         await preview.show(hub, task, session, calendar)
         return "previewed"
     await calendars.ensure_feed(hub.pool, calendar.id)
     await channels.ensure(hub, session, calendar)
+    first = calendar.unread and calendar.pass_id is None and calendar.direction != "push"
+    if first and not await _import_near(hub, task, session, calendar):
+        return "nothing"
     turn = _Turn(ends_at=time.monotonic() + _TURN_S)
     page: str | None = None
     while True:
         calendar = await _at_start_of_page(hub, task, calendar, page)
         if calendar is None:
             return "nothing"
+        reader = in_bulk if calendar.pass_id else session
         try:
-            changes = await session.changes(
+            changes = await reader.changes(
                 calendar.ref,
                 cursor=calendar.cursor,
                 page=calendar.pass_page if calendar.pass_id else page,
@@ -86,8 +93,8 @@ async def pull(hub: Hub, task: Task) -> str:
             turn.removed.clear()
             turn.asked_at = None
             continue
-        await moves.follow(hub, task, session, calendar, changes)
-        if not await _apply(hub, task, session, calendar, changes, turn):
+        await moves.follow(hub, task, reader, calendar, changes)
+        if not await _apply(hub, task, reader, calendar, changes, turn):
             return "nothing"
         if changes.next_page is None:
             return "pulled"
@@ -97,6 +104,37 @@ async def pull(hub: Hub, task: Task) -> str:
             return "unfinished"
         if not await queue.extend_lease(hub.pool, task, hub.settings.lease_seconds):
             return "nothing"
+
+
+async def _import_near(hub: Hub, task: Task, session: Session, calendar: Calendar) -> bool:
+    """Show what is near in time before all the rest; False when the lease was lost.
+
+    Such a listing is no part of the full sync: it yields no position and says nothing about what it
+    leaves out. Whatever it brought, the full sync meets again as known.
+    """
+    today = datetime.now(UTC)
+    page: str | None = None
+    while True:
+        current = await calendars.read(hub.pool, calendar.id)
+        if current is None:
+            return False
+        changes = await session.changes(
+            calendar.ref, cursor=None, page=page, since=today - _NEAR_PAST, until=today + _NEAR
+        )
+        feed = Feed(asked_at=current.read_at, since=_since(hub, calendar))
+        arrivals = _arrivals(changes, {}, complete=True)
+        async with transaction(hub.pool) as connection:
+            await calendars.lock_feed(connection, calendar.id)
+            provider = hub.providers[calendar.provider]
+            settled = await settle(connection, provider, current, arrivals, task=task, feed=feed)
+        if settled is None:
+            return False
+        _report(calendar, changes, settled)
+        page = changes.next_page
+        if page is None:
+            return True
+        if not await queue.extend_lease(hub.pool, task, hub.settings.lease_seconds):
+            return False
 
 
 async def _at_start_of_page(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from sync_service.errors import Disposition, SyncError
+from sync_service.errors import Disposition, MissingScope, SyncError
 from sync_service.store import calendars, connections, trail
 from sync_service.store.connections import ConnectionRow
 from sync_service.store.pool import Connection, Pool, transaction
@@ -38,7 +38,11 @@ async def need_reconnect(
         user_id=connection.user_id,
         kind="reconnect_needed",
         cause=f"reconnect:{connection_id}",
-        message="The calendar account must be connected again; nothing is lost meanwhile.",
+        message=(
+            f"{fault.detail} Nothing is lost meanwhile."
+            if isinstance(fault, MissingScope)
+            else "The calendar account must be connected again; nothing is lost meanwhile."
+        ),
         connection_id=connection_id,
     )
     await trail.audit(

@@ -13,6 +13,7 @@ from typing import Any, Literal, Protocol
 from uuid import UUID
 
 from sync_service.core.event import Content
+from sync_service.errors import MissingScope
 
 Notify = Literal["none", "external_only", "all"]
 """Which guests the provider tells of a change: nobody unless somebody asked for it."""
@@ -178,6 +179,8 @@ class Tokens:
     access_token: str = field(repr=False)
     refresh_token: str | None = field(default=None, repr=False)
     expires_at: datetime | None = None
+    scopes: frozenset[str] | None = None
+    """What they allow, where the provider said so with them."""
 
 
 class Account(Protocol):
@@ -217,8 +220,11 @@ class Session(Protocol):
         cursor: str | None,
         page: str | None,
         since: datetime,
+        until: datetime | None = None,
     ) -> ChangePage:
         """Return a page of what changed after *cursor*, or of everything from *since* on.
+
+        With *until* it is no more than what begins before: such a listing is not complete.
 
         Raises `ResyncRequired` for a dead cursor or page.
         """
@@ -334,7 +340,18 @@ class Provider(Protocol):
         ...
 
     async def exchange(self, *, code: str, code_verifier: str) -> Grant:
-        """Turn a code into a grant. Raises `MissingScope` when the user gave less than needed."""
+        """Turn a code into a grant."""
+        ...
+
+    async def recognise(self, tokens: Tokens) -> Grant:
+        """Return whose *tokens* are that a sign-in elsewhere gave, made fresh.
+
+        Raises `Rejected` unless both tokens are of our client and of one account.
+        """
+        ...
+
+    def shortfall(self, scopes: frozenset[str]) -> MissingScope | None:
+        """Say in plain words what is missing of *scopes* without which nothing works, if any is."""
         ...
 
     async def refresh(self, tokens: Tokens) -> Tokens:

@@ -23,9 +23,10 @@ _SQL = load("calendars")
 class Calendar:
     """A calendar at work: identity, settings and feed position.
 
-    *cursor* is None until a full sync has ended. *pass_id* is set while one is under way,
-    *pass_page* being the next page of it. *deletions* is what the user said (`approved`, `refused`)
-    about those that paused the calendar. *read_at* is the database's clock when this was read.
+    *unread* until it was read to the end once. *cursor* is None until a full sync has ended.
+    *pass_id* is set while one is under way, *pass_page* being the next page of it. *deletions* is
+    what the user said (`approved`, `refused`) about those that paused the calendar. *read_at* is
+    the database's clock when this was read.
     """
 
     id: UUID
@@ -43,6 +44,7 @@ class Calendar:
     enabled: bool
     state: str
     account_id: str
+    unread: bool
     deletions: str | None
     cursor: str | None
     cursor_key: str | None

@@ -127,6 +127,26 @@ async def read(connection: Connection | Pool, connection_id: UUID) -> Connection
     return ConnectionRow(**dict(row.items())) if row else None
 
 
+async def save_scopes(pool: Pool, connection_id: UUID, scopes: Iterable[str]) -> None:
+    """Record what the account allows now."""
+    await pool.execute(_SQL["save_scopes"], connection_id, sorted(scopes))
+
+
+async def of_account(
+    connection: Connection | Pool, provider: str, account_id: str
+) -> list[tuple[UUID, UUID]]:
+    """Return (connection, user) of every connection to an account that was not let go."""
+    rows = await connection.fetch(_SQL["of_account"], provider, account_id)
+    return [(row["id"], row["user_id"]) for row in rows]
+
+
+async def note_lacking(
+    connection: Connection | Pool, connection_id: UUID, error: SyncError
+) -> None:
+    """Show on a connection that waits for its user why the last try to connect was not enough."""
+    await connection.execute(_SQL["note_lacking"], connection_id, error.as_json())
+
+
 async def set_status(
     connection: Connection | Pool,
     connection_id: UUID,

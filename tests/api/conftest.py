@@ -54,6 +54,7 @@ class Backend:
             "google_token_url": f"{nowhere}/token",
             "google_revoke_url": f"{nowhere}/revoke",
             "google_userinfo_url": f"{nowhere}/oauth2/v3/userinfo",
+            "google_tokeninfo_url": f"{nowhere}/tokeninfo",
             "google_certs_url": f"{nowhere}/oauth2/v3/certs",
         }
         return load_settings(_env_file=None, **(values | overrides))

@@ -125,6 +125,21 @@ async def test_connect_says_when_the_provider_is_not_set_up(backend: Backend, pe
     assert answer.json()["code"] == "provider_not_set_up"
 
 
+async def test_tokens_of_a_sign_in_are_both_needed_and_looked_at(person: People, sql: Sql):
+    ann = await person()
+    path = "/connect/google/tokens"
+    half = await ann.call("POST", path, json={"provider_token": "ya29.x"})
+    assert half.status_code == 422
+    assert half.json()["errors"][0]["field"] == "provider_refresh_token"
+    tokens = {"provider_token": "ya29.x", "provider_refresh_token": "1//x"}
+    answer = await ann.call("POST", path, json=tokens)
+    assert (answer.status_code, answer.json()["code"]) == (503, "provider_unavailable")
+    assert (await ann.call("POST", "/connect/outlook/tokens", json=tokens)).status_code == 404
+    assert not await sql.fetchval(
+        "select count(*) from calendar_connections where user_id = $1", ann.id
+    )
+
+
 async def state_of(ann: Person, **body: str) -> str:
     answer = await ann.call("POST", "/connect/google", json=body)
     return query_of(answer.json()["authorization_url"])["state"][0]

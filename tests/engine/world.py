@@ -200,6 +200,7 @@ def pointing_to(settings: Settings, google_url: str) -> Settings:
             "google_token_url": f"{google_url}/token",
             "google_revoke_url": f"{google_url}/revoke",
             "google_userinfo_url": f"{google_url}/oauth2/v3/userinfo",
+            "google_tokeninfo_url": f"{google_url}/tokeninfo",
             "google_certs_url": f"{google_url}/oauth2/v3/certs",
             "google_redirect_uri": f"{settings.public_url}/auth/google/callback",
         }

@@ -15,10 +15,17 @@ from sync_service import doorbell
 from sync_service.api.auth import Caller
 from sync_service.api.problems import FAILURES, FieldError, described, invalid, not_found
 from sync_service.api.return_to import UnsafeReturn, check_return_to, with_outcome
-from sync_service.api.schemas import ConnectAnswer, ConnectRequest
+from sync_service.api.schemas import (
+    ConnectAnswer,
+    ConnectedAnswer,
+    ConnectRequest,
+    ConnectTokens,
+)
 from sync_service.api.services import Services
 from sync_service.engine import connections
+from sync_service.providers.base import Tokens
 
+_TOO_LITTLE = described(_409="The tokens allow too little: a permission was not given.")
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1"><title>{title}</title></head>
@@ -53,6 +60,35 @@ class ConnectController(Controller):
             preview=asked.preview,
         )
         return ConnectAnswer(authorization_url=url)
+
+    @post(
+        "/{provider:str}/tokens",
+        status_code=200,
+        summary="Connect with the tokens of a sign-in",
+        responses=FAILURES | _TOO_LITTLE,
+    )
+    async def connect_with_tokens(
+        self,
+        request: Request[Caller, str, State],
+        provider: FromPath[str],
+        services: NamedDependency[Services],
+        data: JSONBody[ConnectTokens],
+    ) -> ConnectedAnswer:
+        """Connect the account that the caller signed in with through Supabase Auth.
+
+        Sign-in has to use the OAuth client that Calsync uses, and to ask for the calendar scopes.
+        """
+        _require_known(services, provider)
+        connection_id = await connections.adopt(
+            services.hub,
+            provider=provider,
+            user_id=request.user.id,
+            tokens=Tokens(data.provider_token, data.provider_refresh_token),
+            preview=data.preview,
+        )
+        await services.hub.meter.write()
+        await doorbell.ring(services.redis, doorbell.DRAIN, job_id=doorbell.DRAIN)
+        return ConnectedAnswer(connection_id=connection_id)
 
 
 class CallbackController(Controller):

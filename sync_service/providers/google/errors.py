@@ -29,6 +29,7 @@ from sync_service.errors import (
     Throttled,
     WritesLocked,
 )
+from sync_service.providers.google.scopes import EVENTS_MISSING
 
 Operation = Literal[
     "calendars", "list", "get", "insert", "update", "delete", "watch", "stop", "calendar"
@@ -135,7 +136,7 @@ def _refused(
     if status == 429 or reasons & _RATE_REASONS:
         return Throttled(said, retry_after_s=delay)
     if reasons & _SCOPE_REASONS:
-        return MissingScope(said)
+        return MissingScope(EVENTS_MISSING)
     if "requiredaccesslevel" in reasons:
         return ContainerGone(said, code="calendar_read_only")
     if "accessnotconfigured" in reasons or "service_disabled" in reasons:

@@ -7,7 +7,6 @@ from the settings, so an emulator is reached by the same code.
 from __future__ import annotations
 
 import asyncio
-import functools
 import time
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
@@ -21,20 +20,15 @@ from google.auth.exceptions import GoogleAuthError, RefreshError
 from google.oauth2.credentials import Credentials
 
 from sync_service.errors import (
-    MissingScope,
     ProviderUnavailable,
     ReauthRequired,
     Rejected,
     SyncError,
 )
 from sync_service.providers.base import Grant, Tokens
+from sync_service.providers.google.scopes import SCOPES
 from sync_service.settings import Settings
 
-EVENTS_SCOPE = "https://www.googleapis.com/auth/calendar.events"
-LIST_SCOPE = "https://www.googleapis.com/auth/calendar.calendarlist.readonly"
-SCOPES = ("openid", "email", EVENTS_SCOPE, LIST_SCOPE)
-_REQUIRED = frozenset({EVENTS_SCOPE})
-"""Without the list of calendars the primary one can still be synced."""
 _ISSUERS = ["https://accounts.google.com", "accounts.google.com"]
 _KEYS_FRESH_S = 3600.0
 
@@ -94,12 +88,6 @@ class GoogleOAuth:
             refresh_token=cast("str | None", body.get("refresh_token")),
             expires_at=_expiry(body),
         )
-        missing = _REQUIRED - scopes
-        if missing:
-            raise MissingScope(
-                "Calsync needs these permissions as well: " + ", ".join(sorted(missing)),
-                context={"missing": sorted(missing), "tokens": tokens},
-            )
         return Grant(
             account_id=str(claims["sub"]),
             account_email=cast("str | None", claims.get("email")),
@@ -116,7 +104,15 @@ class GoogleOAuth:
             client_id=self._settings.google_client_id,
             client_secret=self._settings.google_client_secret.get_secret_value(),
         )
-        request = functools.partial(google.auth.transport.requests.Request(), timeout=20)
+        transport = google.auth.transport.requests.Request()
+        answers: list[bytes] = []
+
+        def request(*args: Any, **options: Any) -> Any:
+            # The library keeps what was granted to itself unless scopes are asked for anew.
+            answer: Any = transport(*args, **{**options, "timeout": 20})
+            answers.append(answer.data)
+            return answer
+
         try:
             await asyncio.to_thread(cast("Any", credentials).refresh, request)
         except RefreshError as fault:
@@ -130,7 +126,48 @@ class GoogleOAuth:
             expires_at=cast("datetime", renewed.expiry).replace(tzinfo=UTC)
             if renewed.expiry
             else None,
+            scopes=_scopes(answers[-1]) if answers else None,
         )
+
+    async def recognise(self, tokens: Tokens) -> Grant:
+        """Return whose *tokens* are, made fresh; both must be of our client and of one account."""
+        account, _ = await self._inspect(tokens.access_token)
+        try:
+            fresh = await self.refresh(tokens)
+        except ReauthRequired as fault:
+            raise Rejected(
+                "Google does not accept this refresh token; sign in again.", code="token_refused"
+            ) from fault
+        claims, scopes = await self._inspect(fresh.access_token)
+        if claims["sub"] != account["sub"]:
+            raise Rejected("The two tokens belong to two accounts.", code="token_refused")
+        email = cast("str | None", claims.get("email"))
+        return Grant(str(claims["sub"]), email, scopes, fresh)
+
+    async def _inspect(self, access_token: str) -> tuple[dict[str, Any], frozenset[str]]:
+        """Return what Google says of a token: its account, and what it allows."""
+        try:
+            answer = await self._http.get(
+                self._settings.google_tokeninfo_url, params={"access_token": access_token}
+            )
+        except httpx.HTTPError as fault:
+            raise ProviderUnavailable("Google could not be reached.") from fault
+        if answer.status_code >= 500:
+            raise ProviderUnavailable("Google's token endpoint is not available.")
+        claims = _decode(answer)
+        if answer.status_code != 200 or "sub" not in claims:
+            raise Rejected(
+                "Google does not know this token, or no longer; sign in again, with the scopes "
+                "openid and email.",
+                code="token_refused",
+            )
+        if claims.get("aud") != self._settings.google_client_id:
+            raise Rejected(
+                "The token was given to another OAuth client than GOOGLE_CLIENT_ID; both sign-in "
+                "and Calsync have to use the same.",
+                code="token_of_another_client",
+            )
+        return claims, frozenset(str(claims.get("scope", "")).split())
 
     async def revoke(self, tokens: Tokens) -> None:
         """Give the grant back. A grant that Google no longer knows counts as given back."""
@@ -190,6 +227,14 @@ def _decode(answer: httpx.Response) -> dict[str, Any]:
         return msgspec.json.decode(answer.content, type=dict[str, Any])
     except msgspec.MsgspecError:
         return {}
+
+
+def _scopes(body: bytes) -> frozenset[str] | None:
+    try:
+        granted = msgspec.json.decode(body, type=dict[str, Any]).get("scope")
+    except msgspec.MsgspecError:
+        return None
+    return frozenset(str(granted).split()) if granted else None
 
 
 def _expiry(body: dict[str, Any]) -> datetime | None:

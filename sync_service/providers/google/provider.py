@@ -40,12 +40,14 @@ from sync_service.providers.base import (
 from sync_service.providers.google import codec, times
 from sync_service.providers.google.client import Client, Resources
 from sync_service.providers.google.oauth import GoogleOAuth
+from sync_service.providers.google.scopes import shortfall
 from sync_service.settings import Settings
 
 _WRITE_ROLES = ("writerWithoutPrivateAccess", "writer", "owner")
 _ALPHABET = "0123456789abcdefghijklmnopqrstuv"
 """base32hex, the only letters that Google takes in a chosen id (reference, 'Events: insert')."""
-_PAGE = 1000
+_PAGE = 250
+"""Small pages: each is translated and settled at a stretch, while single edits wait."""
 _SEND_UPDATES: dict[Notify, Any] = {"none": "none", "external_only": "externalOnly", "all": "all"}
 
 
@@ -102,6 +104,14 @@ class GoogleProvider:
         """Return fresh tokens."""
         return await self._oauth.refresh(tokens)
 
+    async def recognise(self, tokens: Tokens) -> Grant:
+        """Return whose tokens these are."""
+        return await self._oauth.recognise(tokens)
+
+    def shortfall(self, scopes: frozenset[str]) -> MissingScope | None:
+        """Say what is missing of the granted scopes."""
+        return shortfall(scopes)
+
     async def revoke(self, tokens: Tokens) -> None:
         """Give the grant back."""
         await self._oauth.revoke(tokens)
@@ -157,7 +167,13 @@ class GoogleSession:
         return CalendarList([read_calendar(entry)], complete=False, limited=True)
 
     async def changes(
-        self, calendar: CalendarRef, *, cursor: str | None, page: str | None, since: datetime
+        self,
+        calendar: CalendarRef,
+        *,
+        cursor: str | None,
+        page: str | None,
+        since: datetime,
+        until: datetime | None = None,
     ) -> ChangePage:
         """Return one page; deltas bring deletions, full listings only what is alive."""
         parameters: dict[str, Any] = {"singleEvents": False, "maxResults": _PAGE}
@@ -165,6 +181,8 @@ class GoogleSession:
             parameters["syncToken"] = cursor
         else:
             parameters["timeMin"] = since.astimezone(UTC).isoformat()
+            if until:
+                parameters["timeMax"] = until.astimezone(UTC).isoformat()
         if page:
             parameters["pageToken"] = page
         request = self._api.events.list(calendarId=calendar.external_id, **parameters)

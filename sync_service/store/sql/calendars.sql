@@ -2,7 +2,7 @@
 -- Everything that pulling or pushing one calendar needs to know.
 select c.id, c.user_id, c.connection_id, c.provider, c.external_id, c.name, c.access_role,
   c.time_zone, c.direction, c.mirror, c.default_target, c.conflict_policy, c.enabled, c.state, k.account_id,
-  f.deletions, f.cursor, f.cursor_key, f.wants_full, f.pass_id, f.pass_page, f.pass_started_at,
+  f.last_pull_at is null as unread, f.deletions, f.cursor, f.cursor_key, f.wants_full, f.pass_id, f.pass_page, f.pass_started_at,
   clock_timestamp() as read_at
 from public.calendars c
 join public.calendar_connections k on k.id = c.connection_id

@@ -44,6 +44,17 @@ delete from private.connection_tokens where connection_id = $1
 select id, user_id, provider, account_id, account_email, status, updated_at, preview
 from public.calendar_connections where id = $1
 
+-- name: save_scopes
+update public.calendar_connections set scopes = $2 where id = $1 and scopes is distinct from $2
+
+-- name: of_account
+select id, user_id from public.calendar_connections
+where provider = $1 and account_id = $2 and status <> 'disconnected' order by id
+
+-- name: note_lacking
+update public.calendar_connections set last_error = $2
+where id = $1 and status = 'reconnect_needed'
+
 -- name: set_status
 update public.calendar_connections
 set status = $2, last_error = $3, updated_at = now()
