@@ -121,8 +121,10 @@ async def _import_near(hub: Hub, task: Task, session: Session, calendar: Calenda
         changes = await session.changes(
             calendar.ref, cursor=None, page=page, since=today - _NEAR_PAST, until=today + _NEAR
         )
+        await moves.follow(hub, task, session, current, changes)
         feed = Feed(asked_at=current.read_at, since=_since(hub, calendar))
         arrivals = _arrivals(changes, {}, complete=True)
+        arrivals = [*await missing_series(hub, task, session, current, arrivals), *arrivals]
         async with transaction(hub.pool) as connection:
             await calendars.lock_feed(connection, calendar.id)
             provider = hub.providers[calendar.provider]

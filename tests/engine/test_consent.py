@@ -178,5 +178,47 @@ async def test_what_is_near_in_time_is_shown_before_the_rest(fresh: World) -> No
     await fresh.assert_silent()
 
 
+async def test_of_series_what_is_near_is_shown_first_too(fresh: World) -> None:
+    """An occurrence may be near while its series is not, and come before it."""
+    now, day = int(fresh.google.clock.seconds()), 86_400
+
+    def add_weekly(summary: str, days: int) -> list[str]:
+        """Answer the ids of its occurrences."""
+        starts = [now + (days + 7 * week) * day for week in range(4)]
+        series = fresh.add_there(
+            summary,
+            start=_at(starts[0]),
+            end=_at(starts[0] + 3600),
+            recurrence=["RRULE:FREQ=WEEKLY;COUNT=4"],
+        )
+        return [f"{series}_{datetime.fromtimestamp(at, UTC):%Y%m%dT%H%M%SZ}" for at in starts]
+
+    far = add_weekly("Far", 60)
+    near = add_weekly("Near", 3)
+    soon = {"start": _at(now + 5 * day), "end": _at(now + 5 * day + 3600)}
+    fresh.ada.patch(far[1], {"summary": "Brought forward", **soon})
+    fresh.ada.patch(near[1], {"summary": "Changed"})
+    fresh.ada.delete(near[2])
+    fresh.add_there("Later", start=_at(now + 90 * day), end=_at(now + 90 * day + 3600))
+    fresh.google.configure(page_items=1, list_order="reversed")
+    assert (await consent(fresh.hub, fresh.user_id)).status == "connected"
+    fresh.calendar_id = await fresh.pool.fetchval("select id from calendars where enabled")
+    # Four pages are of what is near: a series and two of its occurrences, one of the other.
+    fresh.google.add_fault("error", operation="events.list", status=503, skip=4)
+    await fresh.drain()
+    assert await fresh.titles() == ["Brought forward", "Changed", "Far", "Near"]
+    cancelled = "select title from calendar_events where deleted_at is not null"
+    assert await fresh.pool.fetchval(cancelled) == "Near"
+    # What it leaves out is not taken for gone, nor what it names for a part of the full sync.
+    assert not await fresh.pool.fetchval(
+        "select exists (select from event_mappings where seen_pass is not null or stale)"
+    )
+    assert await fresh.pool.fetchval("select cursor from private.calendar_feeds") is None
+    await fresh.converge()
+    assert await fresh.titles() == ["Brought forward", "Changed", "Far", "Later", "Near"]
+    assert await fresh.pool.fetchval("select count(*) from calendar_events") == 6
+    await fresh.assert_silent()
+
+
 def _at(seconds: int) -> dict[str, str]:
     return {"dateTime": datetime.fromtimestamp(seconds, UTC).isoformat(), "timeZone": "UTC"}
