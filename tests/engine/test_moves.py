@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -79,6 +80,28 @@ async def test_a_move_on_google_moves_the_same_row(
     )
     assert await world.conflicts() == []
     await world.assert_silent()
+
+
+async def test_a_move_to_a_calendar_that_is_read_for_the_first_time(world: World) -> None:
+    """Its first listing is of what is near in time, and meets the event there."""
+    tomorrow = datetime.fromtimestamp(world.google.clock.seconds(), UTC) + timedelta(days=1)
+    there = world.add_there(
+        start={"dateTime": tomorrow.isoformat()},
+        end={"dateTime": (tomorrow + timedelta(hours=1)).isoformat()},
+    )
+    await world.poll()
+    event = await world.only_event()
+    await world.edit(event, notes="Only ours")
+    await world.drain()
+    world.ada.move(there, TEAM)
+    team = await world.pool.fetchval(
+        "update calendars set enabled = true where external_id = $1 returning id", TEAM
+    )
+    await pull(world, team)
+    row = await world.row(await world.only_event())
+    assert (row["id"], row["calendar_id"], row["notes"]) == (event, team, "Only ours")
+    await settle(world, team, world.calendar_id)
+    assert await world.only_event() == event
 
 
 async def test_there_and_back_again(world: World, team: UUID) -> None:
