@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test soak lint lock clean
+.PHONY: help setup demo test soak bench lint lock clean
 
 # The first Python on this machine that is new enough; merely being on the PATH is not enough.
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -37,6 +37,9 @@ N ?= 2000
 
 soak: setup ## Run N random histories of both sides against the invariants (CALSYNC_SEED repeats)
 	@CALSYNC_HISTORIES=$(N) $(BIN)/pytest tests/convergence/test_fresh_histories.py -s $(ARGS)
+
+bench: setup ## Measure single edits beside somebody's bulk; writes bench/results.json (4 minutes)
+	@$(BIN)/python -m bench.beside_bulk $(ARGS)
 
 lint: setup ## Check style, formatting, types and who imports whom
 	@$(BIN)/ruff check .
