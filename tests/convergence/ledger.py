@@ -181,6 +181,9 @@ class Ledger:
                     grounds = True
                 else:
                     wrong += self._lost(tag, name, head, records, f"it is {value!r}")
+        # Where both sides removed a guest before one deleted the event, nobody can tell from the
+        # tombstone that the other's removal was no news.
+        grounds = grounds or any(len(guest.removed_by) == 2 for guest in self._guests[tag].values())
         told = records.tell_of(tag, "deleted")
         excused = self.late or (self.doubts and (told or self.forgot))
         if not grounds and not excused:
@@ -195,8 +198,10 @@ class Ledger:
             for head in self._heads[tag, name]:
                 wrong += self._lost(tag, name, head, records, "the event is gone")
         for address, guest in self._guests[tag].items():
-            # One who came and went on one side only leaves no difference to be seen.
-            if guest.news and guest.removed_by != {guest.added_by}:
+            # One who came and went on one side only leaves no difference to be seen, nor one whom
+            # a write brought whose answer was lost.
+            unseen = guest.removed_by == {guest.added_by} or (self.doubts and guest.removed_by)
+            if guest.news and not unseen:
                 wrong.append(f"{tag}.attendees: news of {address} is lost; the event is gone")
         return wrong
 
