@@ -1,8 +1,8 @@
 -- Changes of a series and its exceptions that must happen together, and what it takes that an
 -- occurrence is cancelled by inserting its row as deleted.
 
--- As before, and: an exception that is inserted as deleted cancels an occurrence that the calendars
--- still show, so it is queued too.
+-- As before, and: a deleted row that stands for an occurrence is news. The calendars of its series
+-- learn that it does not take place, though they hold no copy of it on record.
 create or replace function private.enqueue_changed_events() returns trigger
 language plpgsql security definer set search_path = ''
 as $$
@@ -29,7 +29,7 @@ begin
     join old_rows o on o.id = e.id and o.version <> e.version
     cross join lateral (
       select s.calendar_id from private.event_targets(e.user_id, e.calendar_id) as s (calendar_id)
-      where e.deleted_at is null
+      where e.deleted_at is null or e.series_id is not null
       union
       select m.calendar_id from public.event_mappings m
       where m.event_id = e.id and m.status <> 'deleted'
