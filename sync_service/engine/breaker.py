@@ -8,6 +8,7 @@ shows what would go. The user approves, or has everything brought back at the pr
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 from uuid import UUID
 
 from sync_service.settings import Settings
@@ -24,6 +25,25 @@ def trips(doomed: int, live: int, settings: Settings) -> bool:
     return (
         doomed >= settings.deletion_breaker_min and doomed > settings.deletion_breaker_share * live
     )
+
+
+async def judge(
+    connection: Connection, calendar: Calendar, doomed: Sequence[Doomed], settings: Settings
+) -> Literal["let", "held", "refused"]:
+    """Decide on deletions that a pass brings, and do what follows where they are not let through.
+
+    Occurrences do not count (deleting a series is one deletion), nor what may only be too new for
+    the listing.
+    """
+    if calendar.deletions == "refused":
+        await bring_back(connection, calendar, doomed)
+        return "refused"
+    live = await mappings.count_live(connection, calendar.id)
+    whole = [event for event in doomed if event.series_id is None and not event.fresh]
+    if calendar.deletions is None and trips(len(whole), live, settings):
+        await hold(connection, calendar, whole, live)
+        return "held"
+    return "let"
 
 
 async def hold(

@@ -9,7 +9,6 @@ looks at all of them together.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -24,7 +23,6 @@ from sync_service.errors import ContainerGone, ProviderUnavailable, ResyncRequir
 from sync_service.providers.base import ChangePage, RemoteEvent, RemovedEvent, Session
 from sync_service.store import calendars, connections, events, mappings, queue
 from sync_service.store.calendars import Calendar
-from sync_service.store.mappings import Doomed
 from sync_service.store.pool import Connection, transaction
 from sync_service.store.queue import Task
 
@@ -221,15 +219,13 @@ async def _removals(
     if not removed or calendar.direction == "push":
         return list(removed.values())
     doomed = await mappings.doomed(connection, calendar.id, list(removed))
-    if calendar.deletions == "refused":
-        await breaker.bring_back(connection, calendar, doomed)
-        return []
-    live = await mappings.count_live(connection, calendar.id)
-    whole = _whole(doomed)
-    if calendar.deletions is None and breaker.trips(len(whole), live, hub.settings):
-        await breaker.hold(connection, calendar, whole, live)
-        return None
-    return list(removed.values())
+    match await breaker.judge(connection, calendar, doomed, hub.settings):
+        case "held":
+            return None
+        case "refused":
+            return []
+        case "let":
+            return list(removed.values())
 
 
 async def _finish(
@@ -291,25 +287,15 @@ async def _missing_are_seen_to(
     leaves out everything.
     """
     missing = await mappings.unseen(connection, calendar.id, feed.since)
-    if calendar.deletions == "refused":
-        await breaker.bring_back(connection, calendar, missing)
-        return True
-    live = await mappings.count_live(connection, calendar.id)
-    whole = _whole(missing)
-    if calendar.deletions is None and breaker.trips(len(whole), live, hub.settings):
-        await breaker.hold(connection, calendar, whole, live)
-        return False
+    verdict = await breaker.judge(connection, calendar, missing, hub.settings)
+    if verdict != "let":
+        return verdict == "refused"
     await mappings.look_again(connection, [event.mapping_id for event in missing])
     await queue.enqueue_pushes(
         connection,
         [(event.user_id, event.event_id, calendar.id, "missing") for event in missing],
     )
     return True
-
-
-def _whole(doomed: Sequence[Doomed]) -> list[Doomed]:
-    """Leave out occurrences (deleting a series is one deletion) and what may only be too new."""
-    return [event for event in doomed if event.series_id is None and not event.fresh]
 
 
 def _arrivals(changes: ChangePage, removed: dict[str, Arrival], *, complete: bool) -> list[Arrival]:
