@@ -166,16 +166,13 @@ async def _tell(store: Connection, connection: ConnectionRow, listed: Sequence[L
     """Leave a trace of what became of calendars, and tell of those that stopped."""
     deeds: list[trail.Deed] = []
     for calendar in listed:
-        action = (
-            "calendar.stopped"
-            if calendar.stopped
-            else "calendar.returned"
-            if calendar.returned
-            else "calendar.appeared"
-            if calendar.appeared
-            else None
-        )
-        if action is None:
+        if calendar.stopped:
+            action = "calendar.stopped"
+        elif calendar.returned:
+            action = "calendar.returned"
+        elif calendar.appeared:
+            action = "calendar.appeared"
+        else:
             continue
         deeds.append(
             trail.Deed(

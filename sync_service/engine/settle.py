@@ -54,8 +54,8 @@ async def settle(
     generation = await queue.held_generation(connection, task)
     if generation is None:
         return None
-    settlement = _Settlement(provider, calendar, feed, held, looked=looked is not None)
-    settlement.late = looked is not None and generation > looked
+    late = looked is not None and generation > looked
+    settlement = _Settlement(provider, calendar, feed, held, looked=looked is not None, late=late)
     # A series is settled before its occurrences, in whatever order they came.
     for arrival in sorted(arrivals, key=lambda arrival: arrival.occurrence is not None):
         settlement.decide(arrival)
@@ -73,13 +73,14 @@ class _Settlement:
         held: Holdings,
         *,
         looked: bool,
+        late: bool,
     ) -> None:
         self._provider = provider
         self._calendar = calendar
         self._capabilities: Capabilities = provider.capabilities(calendar.access_role)
         self._feed = feed
         self._looked = looked
-        self.late = False
+        self._late = late
         self._held = held
         self._agreed: dict[str, tuple[UUID, Content]] = {}
         self.writes = Writes()
@@ -97,13 +98,13 @@ class _Settlement:
         if local and arrival.occurrence and not self._stands_for(local, arrival.occurrence):
             return
         if self._feed:
-            if self._feed.pass_id is not None and arrival.remote is None:
-                return  # The end of the pass asks about everything that it did not see alive.
-            if self._feed.pass_id is not None and arrival.remote is not None:
+            if self._feed.pass_id is not None:
+                if arrival.remote is None:
+                    return  # The end of the pass asks about everything that it did not see alive.
                 self.writes.seen.append(mapping.id)
             if self._is_old_news(mapping, local, arrival.remote):
                 return
-        if self.late and mapping.stale:
+        if self._late and mapping.stale:
             self.writes.look_again.append(mapping.id)
         self._compare(mapping, local, arrival)
 
@@ -143,36 +144,16 @@ class _Settlement:
         return False
 
     def _meet(self, remote: RemoteEvent) -> None:
-        """A remote event that we do not know: our own with its mapping lost, or a new one.
-
-        A mapping's id is never taken from the note: whoever reads a calendar can forge one.
-        """
+        """A remote event that we do not know: our own with its mapping lost, or a new one."""
         if self._calendar.direction == "push":
             return
-        mark = remote.mark
-        if (
-            mark is not None
-            and mark.event_id in self._held.events
-            and mark.event_id not in self._held.taken
-        ):
-            ids = (
-                self._provider.new_external_id(mark.mapping_id, attempt)
-                for attempt in range(_ID_ATTEMPTS)
-            )
-            if remote.external_id in ids:
-                self._held.taken.add(mark.event_id)
-                mapping = new_mapping(self._calendar, mark.event_id, remote.external_id)
-                self._compare(
-                    mapping, self._held.events[mark.event_id], Arrival(remote.external_id, remote)
-                )
-                return
-        content = remote.content
-        twin = self._twin(remote)
-        if twin is not None:
-            self._held.taken.add(twin.id)
-            mapping = new_mapping(self._calendar, twin.id, remote.external_id)
-            self._compare(mapping, twin, Arrival(remote.external_id, remote))
+        known = self._made_by_us(remote) or self._twin(remote)
+        if known is not None:
+            self._held.taken.add(known.id)
+            mapping = new_mapping(self._calendar, known.id, remote.external_id)
+            self._compare(mapping, known, Arrival(remote.external_id, remote))
             return
+        content = remote.content
         if self._feed and content.end <= self._feed.since and not content.recurrence:
             return
         event_id = uuid4()
@@ -245,6 +226,20 @@ class _Settlement:
         return local.original_start == place.original_start and (
             series is None or series[0] == local.series_id
         )
+
+    def _made_by_us(self, remote: RemoteEvent) -> EventRow | None:
+        """Return the event that our note names, where the remote id is one that we would choose.
+
+        A mapping's id is never taken from the note: whoever reads a calendar can forge one.
+        """
+        mark = remote.mark
+        if mark is None or mark.event_id in self._held.taken:
+            return None
+        ids = (
+            self._provider.new_external_id(mark.mapping_id, attempt)
+            for attempt in range(_ID_ATTEMPTS)
+        )
+        return self._held.events.get(mark.event_id) if remote.external_id in ids else None
 
     def _twin(self, remote: RemoteEvent) -> EventRow | None:
         """Return the event of ours that this is: by its iCalendar id, or as both say the same."""
