@@ -11,8 +11,8 @@ from litestar.params import FromPath, JSONBody
 from msgspec import UNSET
 
 from sync_service import doorbell
+from sync_service.api.account_schemas import Calendar, CalendarPage, CalendarSettings, ResumeRequest
 from sync_service.api.problems import FAILURES, Problem, described, not_found
-from sync_service.api.schemas import Calendar, CalendarPage, CalendarSettings, ResumeRequest
 from sync_service.api.services import Services
 from sync_service.api.sync_states import failure
 from sync_service.api.user_data import Row, UserData

@@ -12,15 +12,15 @@ from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from litestar.response import Redirect
 
 from sync_service import doorbell
-from sync_service.api.auth import Caller
-from sync_service.api.problems import FAILURES, FieldError, described, invalid, not_found
-from sync_service.api.return_to import UnsafeReturn, check_return_to, with_outcome
-from sync_service.api.schemas import (
+from sync_service.api.account_schemas import (
     ConnectAnswer,
     ConnectedAnswer,
     ConnectRequest,
     ConnectTokens,
 )
+from sync_service.api.auth import Caller
+from sync_service.api.problems import FAILURES, FieldError, described, invalid, not_found
+from sync_service.api.return_to import UnsafeReturn, check_return_to, with_outcome
 from sync_service.api.services import Services
 from sync_service.engine import connections
 from sync_service.providers.base import Tokens

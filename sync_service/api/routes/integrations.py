@@ -11,9 +11,10 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 
 from sync_service import doorbell
+from sync_service.api.account_schemas import Integration, IntegrationPage
 from sync_service.api.problems import FAILURES, Problem, not_found
 from sync_service.api.routes.calendars import to_calendar
-from sync_service.api.schemas import Integration, IntegrationPage, SyncRequested
+from sync_service.api.schemas import SyncRequested
 from sync_service.api.services import Services
 from sync_service.api.sync_states import failure
 from sync_service.api.user_data import Row, UserData
