@@ -262,9 +262,12 @@ async def _look(
     remote = await session.get(view.calendar.ref, mapping.external_id)
     if remote is None:
         await moves.look_elsewhere(hub, task, session, view.calendar, mapping.external_id)
+    await _settle_look(hub, task, view, Arrival(mapping.external_id, remote, base=base))
+
+
+async def _settle_look(hub: Hub, task: Task, view: View, arrival: Arrival) -> None:
     provider = hub.providers[view.calendar.provider]
     async with transaction(hub.pool) as connection:
-        arrival = Arrival(mapping.external_id, remote, base=base)
         await settle(
             connection, provider, view.calendar, [arrival], task=task, looked=view.generation
         )
@@ -292,12 +295,7 @@ async def _found(hub: Hub, task: Task, session: Session, view: View) -> bool:
     ours = remote is not None and remote.mark == Mark(mapping.event_id, mapping.id)
     if remote is None or not (ours or mapping.status == "deleted"):
         return False
-    provider = hub.providers[view.calendar.provider]
-    async with transaction(hub.pool) as connection:
-        arrival = Arrival(mapping.external_id, remote)
-        await settle(
-            connection, provider, view.calendar, [arrival], task=task, looked=view.generation
-        )
+    await _settle_look(hub, task, view, Arrival(mapping.external_id, remote))
     return True
 
 
